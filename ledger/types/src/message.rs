@@ -1,0 +1,138 @@
+//! The replicas' messages.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::codec::{Decode, Encode};
+use crate::{
+    Attestation, Ballot, Block, Certificate, CertifiedBlock, Demand, EnterCertificate, Hash,
+    Height, LeaveCertificate, NewView, Report, Signature, Summary, Transaction, Vote,
+};
+
+/// The primary's proposal; it counts as the primary's prepare vote (DESIGN 4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PrePrepare {
+    /// The ballot.
+    pub ballot: Ballot,
+    /// The block.
+    pub block: Arc<Block>,
+    /// The primary's signature on the prepare vote for it.
+    pub signature: Signature,
+}
+
+/// "Send me the bodies of these blocks."
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Want {
+    /// Height and hash of each, at most [`crate::limits::WANT_MAX`].
+    pub blocks: Vec<(Height, Hash)>,
+}
+
+/// Everything one replica says to another. Each is a snapshot or an idempotent statement, so it may
+/// be lost, repeated or reordered; the sender is the authenticated connection.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Message {
+    /// The token channel's counter, from its sender (thesis algorithm 5).
+    Token {
+        /// The sender's counter.
+        counter: u64,
+    },
+    /// The token channel's counter, returned by its receiver (thesis algorithm 6).
+    TokenReturn {
+        /// The counter received.
+        counter: u64,
+    },
+    /// Where the sender stands.
+    Summary(Summary),
+    /// A demand to leave a view.
+    Demand(Demand),
+    /// Proof that a view was left.
+    Leave(LeaveCertificate),
+    /// A report on entering a view.
+    Report(Report),
+    /// Proof that a view was entered.
+    Enter(EnterCertificate),
+    /// The new primary's proof of base and tip.
+    NewView(NewView),
+    /// A proposal.
+    PrePrepare(PrePrepare),
+    /// A prepare or commit vote.
+    Vote(Vote),
+    /// A prepared or commit certificate.
+    Certificate(Certificate),
+    /// A request for block bodies.
+    Want(Want),
+    /// A block body that was wanted.
+    Body(Arc<Block>),
+    /// A request for committed blocks.
+    Fetch {
+        /// The first height wanted.
+        from: Height,
+        /// How many, at most [`crate::limits::FETCH_BLOCKS_MAX`].
+        count: u32,
+    },
+    /// Committed blocks in ascending order without a gap.
+    Blocks(Vec<CertifiedBlock>),
+    /// What the sender's state is after a block.
+    Attestation(Attestation),
+    /// Transactions that clients gave to the sender.
+    Transactions(Vec<Transaction>),
+}
+
+/// Which of a connection's two streams a message takes, so that bulk never delays votes (DESIGN 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Small and urgent.
+    Votes,
+    /// Large.
+    Bulk,
+}
+
+impl Message {
+    /// The stream that the message takes.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Token { .. }
+            | Self::TokenReturn { .. }
+            | Self::Summary(_)
+            | Self::Demand(_)
+            | Self::Leave(_)
+            | Self::Enter(_)
+            | Self::Vote(_)
+            | Self::Certificate(_)
+            | Self::Want(_)
+            | Self::Fetch { .. }
+            | Self::Attestation(_) => Lane::Votes,
+            Self::Report(_)
+            | Self::NewView(_)
+            | Self::PrePrepare(_)
+            | Self::Body(_)
+            | Self::Blocks(_)
+            | Self::Transactions(_) => Lane::Bulk,
+        }
+    }
+
+    /// The kind's name, for counters and logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::TokenReturn { .. } => "token-return",
+            Self::Summary(_) => "summary",
+            Self::Demand(_) => "demand",
+            Self::Leave(_) => "leave",
+            Self::Report(_) => "report",
+            Self::Enter(_) => "enter",
+            Self::NewView(_) => "new-view",
+            Self::PrePrepare(_) => "pre-prepare",
+            Self::Vote(_) => "vote",
+            Self::Certificate(_) => "certificate",
+            Self::Want(_) => "want",
+            Self::Body(_) => "body",
+            Self::Fetch { .. } => "fetch",
+            Self::Blocks(_) => "blocks",
+            Self::Attestation(_) => "attestation",
+            Self::Transactions(_) => "transactions",
+        }
+    }
+}

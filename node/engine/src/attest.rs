@@ -1,0 +1,160 @@
+//! Attestations: collecting equal statements about the state (DESIGN 3; thesis 2.6, `f+1` replies).
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use daruma_types::{
+    Attestation, Height, Message, ReplicaId, StateCertificate, Statement, Summary, limits,
+};
+
+use crate::config::Context;
+use crate::outbox::Outbox;
+use crate::{Effect, Observation};
+
+/// Executed heights whose attestations are kept for peers that missed them. A peer further behind
+/// catches up by blocks, and attests them itself.
+const KEPT_HEIGHTS: u64 = 2 * limits::WINDOW_MAX as u64;
+
+/// Attestations sent to a peer in answer to one summary.
+const RESENT_MAX: usize = 16;
+
+/// What is held about one height.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    held: Vec<Option<Attestation>>,
+    /// How many signers the last [`Effect::Attested`] had.
+    told: usize,
+    diverged: bool,
+}
+
+/// State of the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attestations {
+    executed: Height,
+    /// All heights up to here are attested by `f+1`, or too old to be kept.
+    attested: Height,
+    entries: BTreeMap<Height, Entry>,
+}
+
+impl Attestations {
+    pub(crate) const fn new(executed: Height) -> Self {
+        Self { executed, attested: executed, entries: BTreeMap::new() }
+    }
+
+    pub(crate) const fn attested(&self) -> Height {
+        self.attested
+    }
+
+    /// This replica executed a block: it attests what came of it.
+    pub(crate) fn on_executed(
+        &mut self,
+        statement: Statement,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        self.executed = self.executed.max(statement.height);
+        let chain = context.committee.chain();
+        let own = Attestation::sign(statement, context.own, chain, context.signer.as_ref());
+        out.broadcast(Message::Attestation(own));
+        self.record(own, context);
+        let oldest = Height(self.executed.0.saturating_sub(KEPT_HEIGHTS));
+        self.entries = self.entries.split_off(&oldest);
+        self.attested = self.attested.max(oldest);
+        self.evaluate(statement.height, context, out);
+    }
+
+    /// A peer's attestation.
+    pub(crate) fn on_attestation(
+        &mut self,
+        attestation: Attestation,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        let height = attestation.statement.height;
+        let oldest = Height(self.executed.0.saturating_sub(KEPT_HEIGHTS));
+        if height <= oldest || height > self.executed.plus(limits::WINDOW_MAX as u64) {
+            return;
+        }
+        self.record(attestation, context);
+        self.evaluate(height, context, out);
+    }
+
+    fn record(&mut self, attestation: Attestation, context: &Context) {
+        let replicas = context.thresholds().replicas();
+        let entry = self.entries.entry(attestation.statement.height).or_insert_with(|| Entry {
+            held: vec![None; replicas],
+            told: 0,
+            diverged: false,
+        });
+        if let Some(place) = entry.held.get_mut(attestation.replica.index()) {
+            place.get_or_insert(attestation);
+        }
+    }
+
+    /// Tells of `f+1`, and again of a quorum, of attestations equal to this replica's own.
+    fn evaluate(&mut self, height: Height, context: &Context, out: &mut Outbox) {
+        let thresholds = context.thresholds();
+        let Some(entry) = self.entries.get_mut(&height) else { return };
+        let Some(own) = entry.held.get(context.own.index()).copied().flatten() else { return };
+        let equal = || entry.held.iter().flatten().filter(|a| a.statement == own.statement);
+        let count = equal().count();
+        let due = [thresholds.weak(), thresholds.quorum()];
+        if due.iter().any(|due| count >= *due && entry.told < *due) {
+            out.push(Effect::Attested(StateCertificate {
+                statement: own.statement,
+                signers: equal().map(|a| a.replica).collect(),
+                signatures: equal().map(|a| a.signature).collect(),
+            }));
+            entry.told = count;
+        }
+        let others: Vec<Statement> = entry
+            .held
+            .iter()
+            .flatten()
+            .map(|a| a.statement)
+            .filter(|s| *s != own.statement)
+            .collect();
+        let outvoted =
+            others.iter().any(|s| others.iter().filter(|o| *o == s).count() >= thresholds.weak());
+        if outvoted && !entry.diverged {
+            entry.diverged = true;
+            out.observe(Observation::Diverged { height });
+        }
+        while self.entries.get(&self.attested.next()).is_some_and(|e| e.told > 0) {
+            self.attested = self.attested.next();
+        }
+    }
+
+    /// Sends a peer own attestations that it lacks.
+    pub(crate) fn help(
+        &self,
+        peer: ReplicaId,
+        summary: &Summary,
+        still: bool,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        if !still || summary.attested >= self.executed {
+            return;
+        }
+        let lacking = self.entries.range(summary.attested.next()..);
+        let own = lacking.filter_map(|(_, entry)| entry.held.get(context.own.index())?.as_ref());
+        for attestation in own.take(RESENT_MAX) {
+            out.send(peer, Message::Attestation(*attestation));
+        }
+    }
+
+    /// Brings the marks into their domain; true if one was out of it.
+    pub(crate) fn repair(&mut self, executed: Height, replicas: usize) -> bool {
+        let sizes = self.entries.values().all(|entry| entry.held.len() == replicas);
+        let legal = self.executed == executed
+            && self.attested <= executed
+            && sizes
+            && self.entries.len() as u64 <= KEPT_HEIGHTS + limits::WINDOW_MAX as u64 + 1;
+        if !legal {
+            *self = Self::new(executed);
+        }
+        !legal
+    }
+}

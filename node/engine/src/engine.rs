@@ -1,0 +1,481 @@
+//! The resolver: owns the modules and passes information between them (thesis 3.2; DESIGN 4).
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use daruma_types::{
+    Ballot, EnterCertificate, Height, Message, NewView, PublicKey, RecoveredJournal, ReplicaId,
+    Summary, Transaction, View, ViewProof, VoteKind, limits,
+};
+
+use crate::attest::Attestations;
+use crate::config::Context;
+use crate::link::Links;
+use crate::monitor::{Monitor, Progress};
+use crate::outbox::Outbox;
+use crate::pool::Pool;
+use crate::replication::{EngineHead, Replication};
+use crate::view::{Certified, Claims, ViewEstablishment};
+use crate::{Effect, Illegal, Input, Status};
+
+/// Requests for committed blocks that one peer may have answered between two ticks: each costs a
+/// read of the ledger and megabytes of traffic.
+const SERVED_PER_TICK: u32 = 4;
+
+/// What is remembered of a peer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Peer {
+    /// Its latest summary.
+    summary: Option<Summary>,
+    /// Fetches answered since the last tick.
+    served: u32,
+}
+
+/// The consensus engine of one replica: a pure state machine.
+pub struct Engine {
+    context: Context,
+    views: Box<dyn ViewEstablishment + Send>,
+    replication: Replication,
+    monitor: Monitor,
+    links: Links,
+    pool: Pool,
+    attestations: Attestations,
+    peers: Vec<Peer>,
+    now_ms: u64,
+    ticks: u64,
+    /// The view and phase that the other modules know of.
+    entered: (View, u8),
+    /// The ballot whose primary was sent what clients gave to this replica.
+    handed_over: Option<Ballot>,
+    /// View, phase and activity as last told in a summary.
+    told: (View, u8, bool),
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Engine").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts from what the ledger and the journal hold. What of it does not verify is not used.
+    #[must_use]
+    pub fn new(
+        context: Context,
+        head: EngineHead,
+        journal: RecoveredJournal,
+    ) -> (Self, Vec<Effect>) {
+        let replicas = context.thresholds().replicas();
+        let RecoveredJournal { view, votes, blocks, prepared } = journal;
+        let proof = view.map(|(_, _, proof)| proof);
+        let views = Certified::restore(proof, &head.claim, &context);
+        let (view, phase) = views.current();
+        let executed = head.statement.height;
+        let mut replication = Replication::new(head, view, &context);
+        replication.restore_votes(&votes, blocks, prepared, &context);
+        let mut engine = Self {
+            views: Box::new(views),
+            replication,
+            monitor: Monitor::new(replicas),
+            links: Links::new(replicas),
+            pool: Pool::default(),
+            attestations: Attestations::new(executed),
+            peers: vec![Peer::default(); replicas],
+            now_ms: 0,
+            ticks: 0,
+            entered: (view, phase),
+            handed_over: None,
+            told: (view, phase, true),
+            context,
+        };
+        engine.monitor.enter(view, &engine.context.local);
+        let mut out = Outbox::default();
+        engine.settle(&mut out);
+        engine.summarise(&mut out);
+        (engine, out.into_effects())
+    }
+
+    /// Advances by one input. Total: every input is legal in every state.
+    #[must_use = "a dropped effect is a broken promise"]
+    pub fn step(&mut self, input: Input) -> Vec<Effect> {
+        let mut out = Outbox::default();
+        match input {
+            Input::Tick { now_ms } => self.tick(now_ms, &mut out),
+            Input::Received { from, message } => {
+                let (message, nonces) = message.into_parts();
+                if from != self.context.own {
+                    self.receive(from, message, nonces, &mut out);
+                }
+            }
+            Input::Submitted { transactions } => self.submit(transactions, &mut out),
+            Input::Executed { statement, nonces } => {
+                self.replication.on_executed(statement, &nonces, &mut self.pool);
+                self.monitor.executed();
+                self.attestations.on_executed(statement, &self.context, &mut out);
+                if self.replication.is_catching_up() {
+                    let heads = self.peer_heads();
+                    self.replication.fetch(&heads, &self.context, &mut out);
+                }
+            }
+        }
+        self.settle(&mut out);
+        out.into_effects()
+    }
+
+    fn tick(&mut self, now_ms: u64, out: &mut Outbox) {
+        self.now_ms = now_ms;
+        self.ticks = self.ticks.wrapping_add(1);
+        for peer in &mut self.peers {
+            peer.served = 0;
+        }
+        self.repair(out);
+        self.links.tick(self.context.own, out);
+        let heads = self.peer_heads();
+        self.replication.catch_up_tick(&heads, &self.context, out);
+        let reports = self.reports_for_new_view();
+        self.replication.want_bodies(&reports, &self.context, out);
+        let due = self.pool.tick(limits::SPREAD_TRANSACTIONS_MAX, limits::SPREAD_BYTES_MAX);
+        if !due.is_empty() {
+            out.broadcast(Message::Transactions(due));
+        }
+        if self.ticks.is_multiple_of(u64::from(self.context.local.summary_ticks.max(1))) {
+            self.summarise(out);
+        }
+    }
+
+    /// Stale information is looked for at every tick, signatures now and then (DESIGN 4).
+    fn repair(&mut self, out: &mut Outbox) {
+        let every = u64::from(self.context.local.full_check_ticks.max(1));
+        let full = self.ticks.is_multiple_of(every);
+        let replicas = self.context.thresholds().replicas();
+        self.views.tick(full, self.replication.head(), &self.context, out);
+        let (view, _) = self.views.current();
+        if self.entered.0 == view {
+            self.replication.repair(view, full, &self.context, out);
+            if self.monitor.repair(view, replicas, &self.context.local) {
+                out.repaired(Illegal::OutOfBounds("the failure detector"));
+            }
+        }
+        let executed = self.replication.executed().height;
+        if self.pool.repair(executed) {
+            out.repaired(Illegal::OutOfBounds("the pool's totals"));
+        }
+        if self.attestations.repair(executed, replicas) {
+            out.repaired(Illegal::OutOfBounds("the attestations"));
+        }
+    }
+
+    fn receive(
+        &mut self,
+        from: ReplicaId,
+        message: Message,
+        nonces: Vec<(PublicKey, u64)>,
+        out: &mut Outbox,
+    ) {
+        let context = &self.context;
+        match message {
+            Message::Token { counter } => {
+                if self.links.on_token(from, counter, out) {
+                    self.token(from, out);
+                }
+            }
+            Message::TokenReturn { counter } => self.links.on_return(from, counter),
+            Message::Summary(summary) => self.read_summary(from, summary, out),
+            Message::Demand(_) | Message::Leave(_) | Message::Report(_) | Message::Enter(_) => {
+                self.tell_views(from, message, out);
+            }
+            Message::NewView(new_view) => self.new_view(from, new_view, out),
+            Message::PrePrepare(proposal) => {
+                self.replication.on_pre_prepare(from, proposal, nonces, context, out);
+            }
+            Message::Vote(vote) => self.replication.on_vote(from, vote, context, out),
+            Message::Certificate(certificate) => match certificate.kind {
+                VoteKind::Prepare => {
+                    self.replication.on_prepared_certificate(certificate, context);
+                }
+                VoteKind::Commit => {
+                    let decided = certificate.clone();
+                    self.replication.on_commit_certificate(decided, context, out);
+                    self.tell_views(from, Message::Certificate(certificate), out);
+                }
+            },
+            Message::Want(want) => self.replication.on_want(from, &want, out),
+            Message::Body(block) => {
+                let reports = self.reports_for_new_view();
+                self.replication.on_body(block, &reports, &self.context);
+            }
+            Message::Fetch { from: first, count } => self.serve(from, first, count, out),
+            Message::Blocks(blocks) => {
+                if self.replication.on_blocks(from, blocks, context, out) {
+                    let heads = self.peer_heads();
+                    self.replication.fetch(&heads, &self.context, out);
+                }
+            }
+            Message::Attestation(attestation) => {
+                self.attestations.on_attestation(attestation, context, out);
+            }
+            Message::Transactions(transactions) => {
+                let executed = self.replication.executed().height;
+                for transaction in transactions {
+                    // A full pool is answered to clients only; the peer keeps what it sent.
+                    let _refused = self.pool.insert(transaction, false, executed, &context.local);
+                }
+            }
+        }
+    }
+
+    fn token(&mut self, from: ReplicaId, out: &mut Outbox) {
+        let (view, _) = self.views.current();
+        let progress = Progress {
+            settled: self.pool.settled(),
+            waiting: self.pool.len() > 0,
+            active: self.views.serving().is_some() && self.replication.is_active(),
+            longest_wait_blocks: self.pool.longest_wait_blocks(self.replication.executed().height),
+        };
+        let primary = self.context.thresholds().primary(view.0);
+        let (own, limits) = (self.context.own, &self.context.local);
+        self.monitor.on_token(from, own, primary, progress, limits, out);
+    }
+
+    fn tell_views(&mut self, from: ReplicaId, message: Message, out: &mut Outbox) {
+        let replication = &self.replication;
+        let claims = || replication.claims();
+        self.views.on_message(from, message, &self.context, &claims, out);
+    }
+
+    /// A new-view of a later view holds the reports that prove that view entered.
+    fn new_view(&mut self, from: ReplicaId, new_view: NewView, out: &mut Outbox) {
+        let view = View(new_view.ballot.0);
+        if view >= self.views.current().0 {
+            let entered = EnterCertificate {
+                view,
+                signers: new_view.reports.iter().map(|report| report.replica).collect(),
+                entries: new_view.reports.iter().map(daruma_types::Report::entry).collect(),
+            };
+            let replication = &self.replication;
+            let claims: &dyn Fn() -> Claims = &|| replication.claims();
+            self.views.adopt(ViewProof::Entered(entered), &self.context, claims, out);
+            self.enter_views(out);
+        }
+        self.replication.on_new_view(from, new_view, &self.context, out);
+    }
+
+    fn read_summary(&mut self, from: ReplicaId, summary: Summary, out: &mut Outbox) {
+        let context = &self.context;
+        let before = self.peers.get(from.index()).and_then(|peer| peer.summary.as_ref());
+        let still = before
+            .is_some_and(|before| before.head == summary.head && before.ballot == summary.ballot);
+        let unattested = before.is_some_and(|before| before.attested == summary.attested);
+        let active = self.replication.is_active();
+        let replication = &self.replication;
+        let claims = || replication.claims();
+        self.views.help(from, &summary, active, context, &claims, out);
+        self.replication.help(from, &summary, still, context, out);
+        self.attestations.help(from, &summary, unattested, context, out);
+        if let Some(peer) = self.peers.get_mut(from.index()) {
+            peer.summary = Some(summary);
+        }
+    }
+
+    fn serve(&mut self, to: ReplicaId, from: Height, count: u32, out: &mut Outbox) {
+        let Some(peer) = self.peers.get_mut(to.index()) else { return };
+        if peer.served < SERVED_PER_TICK && from <= self.replication.executed().height {
+            peer.served = peer.served.saturating_add(1);
+            out.push(Effect::ServeBlocks { to, from, count });
+        }
+    }
+
+    fn submit(&mut self, transactions: Vec<Transaction>, out: &mut Outbox) {
+        let executed = self.replication.executed().height;
+        let mut outcomes = Vec::with_capacity(transactions.len());
+        let mut taken = Vec::new();
+        for transaction in transactions {
+            let outcome = match self.replication.last_nonce_executed(&transaction.client) {
+                Some(last) if !daruma_types::supersedes(transaction.nonce, Some(last)) => {
+                    Err(crate::PoolRefusal::Superseded { last })
+                }
+                Some(_) | None => {
+                    self.pool.insert(transaction.clone(), true, executed, &self.context.local)
+                }
+            };
+            if outcome.is_ok() {
+                taken.push(transaction);
+            }
+            outcomes.push(outcome);
+        }
+        out.push(Effect::Pooled(outcomes));
+        self.hand_to_primary(taken, out);
+    }
+
+    /// Sends transactions to the primary, in messages within their bounds.
+    fn hand_to_primary(&self, transactions: Vec<Transaction>, out: &mut Outbox) {
+        let primary = self.context.thresholds().primary(self.replication.ballot().0);
+        if primary == self.context.own || !self.replication.is_active() {
+            return;
+        }
+        let (mut batch, mut bytes) = (Vec::new(), 0_usize);
+        for transaction in transactions {
+            let size = transaction.encoded_bytes();
+            let full = batch.len() >= limits::SPREAD_TRANSACTIONS_MAX
+                || bytes.saturating_add(size) > limits::SPREAD_BYTES_MAX;
+            if full {
+                out.send(primary, Message::Transactions(core::mem::take(&mut batch)));
+                bytes = 0;
+            }
+            bytes = bytes.saturating_add(size);
+            batch.push(transaction);
+        }
+        if !batch.is_empty() {
+            out.send(primary, Message::Transactions(batch));
+        }
+    }
+
+    /// Lets the modules react to one another until nothing moves.
+    fn settle(&mut self, out: &mut Outbox) {
+        loop {
+            self.enter_views(out);
+            self.decide_on_change(out);
+            if self.entered != self.views.current() {
+                continue;
+            }
+            if self.views.serving().is_some() {
+                self.replication.retry_new_view(&self.context, out);
+                let reports = self.reports_for_new_view();
+                self.replication.make_new_view(reports, &self.context, out);
+            }
+            self.replication.advance(&self.context, out);
+            if self.views.serving().is_some() {
+                self.replication.propose(&mut self.pool, self.now_ms, &self.context, out);
+            }
+            self.adopt_head(out);
+            if self.entered == self.views.current() {
+                break;
+            }
+        }
+        self.hand_over(out);
+        let (view, phase) = self.views.current();
+        if self.told != (view, phase, self.replication.is_active()) {
+            self.summarise(out);
+        }
+    }
+
+    /// Tells the other modules of a move of the view establishment.
+    fn enter_views(&mut self, out: &mut Outbox) {
+        let current = self.views.current();
+        if self.entered == current {
+            return;
+        }
+        let (view, _) = current;
+        if self.entered.0 != view {
+            self.replication.enter(Ballot::of_view(view));
+            self.monitor.enter(view, &self.context.local);
+            self.pool.restart_waits(self.replication.executed().height);
+            self.replication.replay_early(&self.context, out);
+        }
+        self.entered = current;
+    }
+
+    /// Algorithm 4: demand a change, on own suspicion or with enough others.
+    fn decide_on_change(&mut self, out: &mut Outbox) {
+        let demands = self.views.demands();
+        if self.monitor.decide(demands, self.context.thresholds()) {
+            let replication = &self.replication;
+            let claims = || replication.claims();
+            self.views.demand_change(&self.context, &claims, out);
+        }
+        self.replication.serve(self.monitor.serves());
+    }
+
+    /// A head that was committed in a later ballot proves that view.
+    fn adopt_head(&mut self, out: &mut Outbox) {
+        let Some(certificate) = self.replication.head().certificate.as_ref() else { return };
+        if certificate.ballot.0 > self.views.current().0.0 {
+            let proof = ViewProof::Committed(certificate.clone());
+            let replication = &self.replication;
+            let claims = || replication.claims();
+            self.views.adopt(proof, &self.context, &claims, out);
+        }
+    }
+
+    /// Once a ballot is active, its primary is given what clients gave to this replica.
+    fn hand_over(&mut self, out: &mut Outbox) {
+        let ballot = self.replication.ballot();
+        if self.replication.is_active() && self.handed_over != Some(ballot) {
+            self.handed_over = Some(ballot);
+            let own = self.pool.own(limits::SPREAD_TRANSACTIONS_MAX, limits::SPREAD_BYTES_MAX);
+            self.hand_to_primary(own, out);
+        }
+    }
+
+    /// The reports a new primary works from; none for the others.
+    fn reports_for_new_view(&self) -> Vec<daruma_types::Report> {
+        let primary = self.context.thresholds().primary(self.replication.ballot().0);
+        if primary == self.context.own && !self.replication.is_active() {
+            self.views.reports()
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn peer_heads(&self) -> Vec<(ReplicaId, Height)> {
+        let peers = self.peers.iter().enumerate();
+        peers
+            .filter_map(|(index, peer)| {
+                Some((ReplicaId(index as u16), peer.summary.as_ref()?.head))
+            })
+            .collect()
+    }
+
+    fn summarise(&mut self, out: &mut Outbox) {
+        let (view, phase) = self.views.current();
+        let active = self.replication.is_active();
+        self.told = (view, phase, active);
+        let head = self.replication.head();
+        let executed = self.replication.executed();
+        out.broadcast(Message::Summary(Summary {
+            view,
+            phase,
+            reports: self.views.reports().iter().map(|report| report.replica).collect(),
+            ballot: self.replication.ballot(),
+            active,
+            head: head.height,
+            head_hash: head.hash,
+            executed: executed.height,
+            state_root: executed.state_root,
+            attested: self.attestations.attested(),
+            prepared: self.replication.prepared().map(daruma_types::Certificate::rank),
+            slots: self.replication.slot_lines(),
+            monitor: self.monitor.report(self.views.demands()),
+        }));
+    }
+
+    /// Where this replica stands, for people.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let (view, phase) = self.views.current();
+        let (beats, count, patience) = self.monitor.counters();
+        let tip = self.replication.tip();
+        Status {
+            view,
+            phase,
+            primary: self.context.thresholds().primary(view.0),
+            ballot: self.replication.ballot(),
+            active: self.replication.is_active(),
+            head: self.replication.head().height,
+            head_hash: self.replication.head().hash,
+            executed: *self.replication.executed(),
+            attested: self.attestations.attested(),
+            tip: tip.height,
+            prepared: self.replication.prepared().map(daruma_types::Certificate::rank),
+            slots: self.replication.slot_lines(),
+            pending: self.pool.len(),
+            monitor: self.monitor.report(self.views.demands()),
+            beats,
+            count,
+            patience,
+            fetching_from: self.replication.fetching_from(),
+            peer_heads: self.peer_heads(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! States that no execution reaches, found and repaired by the stale-information rules.
+
+use daruma_types::{Ballot, Height, View};
+
+/// Our own memory held a state that no execution reaches (DESIGN 4). The rule that found it has
+/// repaired it already.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// View and phase are not what the proof held for them shows, or the proof is not valid.
+    #[error("view {view} phase {phase} had no valid proof")]
+    UnprovenView {
+        /// The view found.
+        view: View,
+        /// The phase found.
+        phase: u8,
+    },
+    /// The ballot is not the view's.
+    #[error("ballot {found} is not that of the view; {expected} is")]
+    Ballot {
+        /// The ballot found.
+        found: Ballot,
+        /// The view's ballot.
+        expected: Ballot,
+    },
+    /// A slot lies outside the window or contradicts its own content.
+    #[error("the slot of height {0} was outside the window or contradicted itself")]
+    Slot(Height),
+    /// The prepared certificate is not valid, not above the head, or its blocks are not held.
+    #[error("the prepared certificate at height {0} was not valid or had no blocks")]
+    Prepared(Height),
+    /// The committed head is not proven, or does not follow from the executed block.
+    #[error("the head {0} was not certified or did not follow from the executed block")]
+    Head(Height),
+    /// Something kept for a peer or a height is out of its bounds.
+    #[error("{0} was out of its bounds")]
+    OutOfBounds(&'static str),
+}

@@ -1,0 +1,162 @@
+//! All that goes into the engine and all that comes out of it.
+
+use alloc::vec::Vec;
+
+use daruma_types::{
+    Ballot, CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId, StateCertificate,
+    Statement, Transaction, View,
+};
+
+use crate::{Admitted, Illegal, PoolRefusal};
+
+/// What the engine is told. Every input is legal in every state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A tick of the replica's clock, at a steady rate. All patience is counted in ticks and tokens.
+    Tick {
+        /// The wall clock, ms since 1970. Goes into proposed headers, and decides nothing.
+        now_ms: u64,
+    },
+    /// A message that passed [`crate::admit`].
+    Received {
+        /// The authenticated sender.
+        from: ReplicaId,
+        /// The message.
+        message: Admitted,
+    },
+    /// Transactions that clients gave to this replica, verified, and not superseded in the ledger.
+    /// Answered by one [`Effect::Pooled`] with an outcome for each.
+    Submitted {
+        /// The transactions, in order of arrival.
+        transactions: Vec<Transaction>,
+    },
+    /// The ledger executed a block of [`Effect::Execute`] and made it durable.
+    Executed {
+        /// What the state is now.
+        statement: Statement,
+        /// The last executed nonce of each client in the block.
+        nonces: Vec<(PublicKey, u64)>,
+    },
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// All other replicas.
+    All,
+    /// One other replica.
+    One(ReplicaId),
+}
+
+/// What the driver must do, in order. Each variant carries all that the driver needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Make `promise` durable, and only then send what follows from it. Whatever comes later in the
+    /// list, too, may only be done once the promise is durable.
+    Promise {
+        /// What must not be forgotten.
+        promise: Promise,
+        /// What may be said once it cannot be.
+        then: Vec<(Destination, Message)>,
+    },
+    /// Send now. Contradicts nothing that this replica could say later.
+    Send {
+        /// To whom.
+        to: Destination,
+        /// What.
+        message: Message,
+    },
+    /// Execute this block: the one above the block of the last `Execute`, or above the ledger's
+    /// head. Answered by [`Input::Executed`].
+    Execute(CertifiedBlock),
+    /// Send `to` committed blocks from the ledger, as many as one message holds.
+    ServeBlocks {
+        /// Who asked.
+        to: ReplicaId,
+        /// The first height wanted.
+        from: Height,
+        /// How many at most.
+        count: u32,
+    },
+    /// What became of each transaction of [`Input::Submitted`], in order.
+    Pooled(Vec<Result<(), PoolRefusal>>),
+    /// `f+1` or more replicas, this one among them, attest this statement: clients may be answered.
+    Attested(StateCertificate),
+    /// A fact for people: count it, log it.
+    Observed(Observation),
+}
+
+/// A fact for people. Nothing in the protocol depends on one being seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// The view establishment moved.
+    View {
+        /// The view.
+        view: View,
+        /// 0 serving, 1 changing.
+        phase: u8,
+    },
+    /// A ballot's new-view was adopted: votes are cast again.
+    Activated {
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// This replica began to suspect the primary of its view.
+    Suspected {
+        /// The view.
+        view: View,
+        /// Why.
+        reason: Suspicion,
+    },
+    /// A replica signed two different votes of one kind for one ballot and height.
+    Equivocation {
+        /// Who.
+        replica: ReplicaId,
+        /// The ballot.
+        ballot: Ballot,
+        /// The height.
+        height: Height,
+    },
+    /// `f+1` replicas attest another state at this height than this replica computed.
+    Diverged {
+        /// The height.
+        height: Height,
+    },
+    /// A message was well formed and truly signed, and still not believed.
+    Disbelieved {
+        /// The sender.
+        from: ReplicaId,
+        /// Why.
+        reason: Disbelief,
+    },
+    /// Own state was illegal and has been repaired.
+    Repaired(Illegal),
+}
+
+/// Why a primary is suspected (DESIGN 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Others' tokens kept coming, the primary's did not.
+    Unresponsive,
+    /// Its tokens came, and nothing was executed of what waits.
+    NoProgress,
+    /// Blocks were executed, and a transaction that should be in them was not.
+    Censorship,
+}
+
+/// Why a truly signed message was not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disbelief {
+    /// A block outside the window of heights in flight.
+    OutsideWindow,
+    /// A second, different proposal for one ballot and height.
+    SecondProposal,
+    /// A block that does not extend the accepted chain.
+    WrongParent,
+    /// A block with a transaction whose nonce was used before.
+    StaleNonce,
+    /// A block whose timestamp is before its parent's.
+    TimeRunsBackwards,
+    /// A new-view whose headers are not what its reports give.
+    NewViewNotSupported,
+}

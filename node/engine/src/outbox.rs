@@ -1,0 +1,54 @@
+//! Collects the effects of one step.
+
+use alloc::vec::Vec;
+
+use daruma_types::{Message, Promise, ReplicaId};
+
+use crate::{Destination, Disbelief, Effect, Illegal, Observation};
+
+/// The effects of one step, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    effects: Vec<Effect>,
+}
+
+impl Outbox {
+    pub(crate) fn into_effects(self) -> Vec<Effect> {
+        self.effects
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(crate) fn broadcast(&mut self, message: Message) {
+        self.effects.push(Effect::Send { to: Destination::All, message });
+    }
+
+    pub(crate) fn send(&mut self, to: ReplicaId, message: Message) {
+        self.effects.push(Effect::Send { to: Destination::One(to), message });
+    }
+
+    /// A promise that only constrains this replica's future.
+    pub(crate) fn promise(&mut self, promise: Promise) {
+        self.effects.push(Effect::Promise { promise, then: Vec::new() });
+    }
+
+    /// A promise, and the message to everyone that it permits.
+    pub(crate) fn promise_then_broadcast(&mut self, promise: Promise, message: Message) {
+        let then = Vec::from([(Destination::All, message)]);
+        self.effects.push(Effect::Promise { promise, then });
+    }
+
+    pub(crate) fn observe(&mut self, observation: Observation) {
+        self.effects.push(Effect::Observed(observation));
+    }
+
+    pub(crate) fn repaired(&mut self, illegal: Illegal) {
+        self.observe(Observation::Repaired(illegal));
+    }
+
+    pub(crate) fn disbelieve(&mut self, from: ReplicaId, reason: Disbelief) {
+        self.observe(Observation::Disbelieved { from, reason });
+    }
+}

@@ -1,0 +1,238 @@
+//! After a view change: where the chain continues (thesis 2.6.2, lines 9-14; DESIGN 4.2).
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use daruma_types::{
+    Ballot, Block, Certificate, Hash, HeadClaim, Header, Height, Message, NewView, ReplicaId,
+    Report, Want, limits,
+};
+
+use super::Replication;
+use crate::config::Context;
+use crate::outbox::Outbox;
+use crate::{Disbelief, Observation};
+
+/// What `n-f` reports say about where to go on: the highest certified head, and the prepared
+/// certificate to take over, if one outranks it.
+pub(super) struct Selection<'a> {
+    pub(super) base: &'a HeadClaim,
+    pub(super) tip: Option<&'a Certificate>,
+}
+
+/// Works out base and tip. Every replica does so for itself, from the same reports.
+pub(super) fn select(reports: &[Report]) -> Option<Selection<'_>> {
+    let base = reports.iter().map(|r| &r.head).max_by_key(|h| (h.height, h.ballot()))?;
+    let tip = reports
+        .iter()
+        .filter_map(|report| report.prepared.as_ref())
+        .max_by_key(|certificate| (certificate.rank(), certificate.hash))
+        .filter(|certificate| {
+            certificate.height > base.height && certificate.rank() > (base.ballot(), base.height)
+        });
+    Some(Selection { base, tip })
+}
+
+/// Whether `headers` are a chain from above `selection`'s base up to its tip, no more and no less.
+pub(super) fn supported(selection: &Selection<'_>, headers: &[Header]) -> bool {
+    let mut parent = selection.base.hash;
+    let mut height = selection.base.height;
+    for header in headers {
+        height = height.next();
+        if header.height != height || header.parent != parent {
+            return false;
+        }
+        parent = header.hash();
+    }
+    match selection.tip {
+        Some(tip) => tip.height == height && tip.hash == parent && !headers.is_empty(),
+        None => headers.is_empty(),
+    }
+}
+
+impl Replication {
+    /// As the primary of an entered view, makes the ballot active from `n-f` reports, once all that
+    /// they refer to is held.
+    pub(crate) fn make_new_view(
+        &mut self,
+        mut reports: Vec<Report>,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        let ours = self.is_primary(context) && !self.active && self.waiting_new_view.is_none();
+        if !ours || reports.len() < context.thresholds().strong() {
+            return;
+        }
+        // Its own report is made anew: it may have caught up since, and bodies below its head are
+        // gone from memory.
+        let own = Report::sign(
+            context.committee.chain(),
+            context.own,
+            daruma_types::View(self.ballot.0),
+            self.head.clone(),
+            self.prepared.clone().filter(|prepared| prepared.ballot < self.ballot),
+            context.signer.as_ref(),
+        );
+        reports.retain(|report| report.replica != context.own);
+        reports.push(own);
+        reports.sort_by_key(|report| report.replica);
+        let Some(selection) = select(&reports) else { return };
+        if selection.base.height > self.head.height {
+            return;
+        }
+        let Some(headers) = self.headers_down(selection.tip, selection.base) else { return };
+        let new_view = NewView::sign(
+            context.committee.chain(),
+            self.ballot,
+            reports,
+            headers,
+            context.signer.as_ref(),
+        );
+        out.broadcast(Message::NewView(new_view.clone()));
+        self.adopt_new_view(context.own, new_view, context, out);
+    }
+
+    /// Headers from above `base` up to `tip`; none while a body is missing.
+    fn headers_down(&self, tip: Option<&Certificate>, base: &HeadClaim) -> Option<Vec<Header>> {
+        let mut headers = Vec::new();
+        let mut next = tip.map(|tip| tip.hash);
+        while let Some(hash) = next {
+            let block = self.bodies.get(&hash)?;
+            headers.push(block.header.clone());
+            if headers.len() > limits::WINDOW_MAX {
+                return None;
+            }
+            next = (block.header.height > base.height.next()).then_some(block.header.parent);
+        }
+        headers.reverse();
+        Some(headers)
+    }
+
+    /// A new-view of the current ballot, from its primary or passed on by another.
+    pub(crate) fn on_new_view(
+        &mut self,
+        from: ReplicaId,
+        new_view: NewView,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        if new_view.ballot == self.ballot && !self.active {
+            self.adopt_new_view(from, new_view, context, out);
+        }
+    }
+
+    /// Adopts a waiting new-view once the head has reached its base.
+    pub(crate) fn retry_new_view(&mut self, context: &Context, out: &mut Outbox) {
+        if let Some(new_view) = self.waiting_new_view.take() {
+            let primary = context.thresholds().primary(self.ballot.0);
+            self.adopt_new_view(primary, new_view, context, out);
+        }
+    }
+
+    fn adopt_new_view(
+        &mut self,
+        from: ReplicaId,
+        new_view: NewView,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        let Some(selection) = select(&new_view.reports) else { return };
+        if !supported(&selection, &new_view.headers) {
+            out.disbelieve(from, Disbelief::NewViewNotSupported);
+            return;
+        }
+        if selection.base.height > self.head.height {
+            self.waiting_new_view = Some(new_view);
+            return;
+        }
+        self.active = true;
+        self.waiting_new_view = None;
+        let head = self.head.height;
+        self.taken_over =
+            new_view.headers.iter().filter(|header| header.height > head).cloned().collect();
+        self.tip = self.head_tip();
+        self.new_view = Some(new_view);
+        out.observe(Observation::Activated { ballot: self.ballot });
+        if let Some(want) = self.missing(&[], context) {
+            out.broadcast(Message::Want(want));
+        }
+    }
+
+    /// Blocks whose bodies are needed: of the chain taken over, of the chain to take over as a new
+    /// primary, and of a committed slot.
+    fn missing_bodies(&self, reports: &[Report], context: &Context) -> Vec<(Height, Hash)> {
+        let mut missing: Vec<(Height, Hash)> = self
+            .taken_over
+            .iter()
+            .map(|header| (header.height, header.hash()))
+            .filter(|(_, hash)| !self.bodies.contains_key(hash))
+            .collect();
+        if self.is_primary(context)
+            && !self.active
+            && let Some(tip) = select(reports).and_then(|selection| selection.tip)
+        {
+            let chain = self.chain_below(Some(tip.hash));
+            if let Some(lowest) = chain.last()
+                && !self.bodies.contains_key(lowest)
+            {
+                let below = chain.len().saturating_sub(1) as u64;
+                missing.push((Height(tip.height.0.saturating_sub(below)), *lowest));
+            }
+        }
+        let next = self.head.height.next();
+        let quorum = context.thresholds().quorum();
+        if let Some(certificate) =
+            self.slots.get(&next).and_then(|slot| slot.committed(self.ballot, next, quorum))
+        {
+            missing.push((next, certificate.hash));
+        }
+        missing.truncate(limits::WANT_MAX);
+        missing
+    }
+
+    fn missing(&self, reports: &[Report], context: &Context) -> Option<Want> {
+        let blocks = self.missing_bodies(reports, context);
+        (!blocks.is_empty()).then_some(Want { blocks })
+    }
+
+    /// Asks for bodies that are missing: all when the need arises, then one peer after the other.
+    pub(crate) fn want_bodies(&mut self, reports: &[Report], context: &Context, out: &mut Outbox) {
+        let Some(want) = self.missing(reports, context) else { return };
+        self.want_turn = self.want_turn.wrapping_add(1);
+        let replicas = context.thresholds().replicas();
+        let peer = ReplicaId((self.want_turn % replicas) as u16);
+        if peer != context.own {
+            out.send(peer, Message::Want(want));
+        }
+    }
+
+    /// A body that was wanted. Others are not kept.
+    pub(crate) fn on_body(&mut self, block: Arc<Block>, reports: &[Report], context: &Context) {
+        let hash = block.hash();
+        let wanted = self.missing_bodies(reports, context);
+        if wanted.contains(&(block.header.height, hash)) {
+            self.keep_body(hash, block);
+        }
+    }
+
+    /// Sends the bodies held of those that `peer` wants.
+    pub(crate) fn on_want(&self, peer: ReplicaId, want: &Want, out: &mut Outbox) {
+        for (height, hash) in &want.blocks {
+            let decided = self.decided.get(height).map(|decided| &decided.block);
+            let candidate = self.slots.get(height).and_then(|slot| slot.candidate.as_ref());
+            let body = self
+                .bodies
+                .get(hash)
+                .or_else(|| decided.filter(|block| block.hash() == *hash))
+                .or_else(|| candidate.filter(|c| c.hash == *hash).map(|c| &c.block));
+            if let Some(block) = body {
+                out.send(peer, Message::Body(block.clone()));
+            }
+        }
+    }
+
+    /// The new-view of the ballot, if it is held.
+    pub(crate) fn held_new_view(&self, ballot: Ballot) -> Option<&NewView> {
+        self.new_view.as_ref().filter(|held| held.ballot == ballot)
+    }
+}

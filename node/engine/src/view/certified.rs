@@ -1,0 +1,341 @@
+//! View establishment (a), `certified`: every view carries its proof (DESIGN 4.1 a).
+//!
+//! A view is left on `n-f` demands and entered on `n-f` reports, both kept as certificates. A
+//! replica goes to whatever certificate shows the furthest (view, phase), and hands its own to any
+//! peer that is behind. So correct replicas meet at the highest certificate in the system within a
+//! constant number of rounds, from any state, and nobody can lead one there without a quorum.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use daruma_types::{
+    Demand, EnterCertificate, HeadClaim, LeaveCertificate, Message, Promise, ReplicaId, Report,
+    Signature, SignerSet, Summary, View, ViewProof, VoteKind,
+};
+
+use super::{Claims, ViewEstablishment};
+use crate::config::Context;
+use crate::outbox::Outbox;
+use crate::{Illegal, Observation};
+
+/// State of the module: the view, its phase and proof, and each replica's latest demand and report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Certified {
+    view: View,
+    phase: u8,
+    proof: ViewProof,
+    demands: Vec<Option<(View, Signature)>>,
+    reports: Vec<Option<Report>>,
+}
+
+/// Further means: a later view, or the same one in service instead of in change.
+const fn rank(view: View, phase: u8) -> (u64, u8) {
+    (view.0, 1_u8.saturating_sub(phase))
+}
+
+impl Certified {
+    /// Goes on from `proof`, if it is valid, or from what the head's certificate proves.
+    pub(crate) fn restore(proof: Option<ViewProof>, head: &HeadClaim, context: &Context) -> Self {
+        let replicas = context.thresholds().replicas();
+        let mut restored = Self {
+            view: View(0),
+            phase: 0,
+            proof: ViewProof::Initial,
+            demands: vec![None; replicas],
+            reports: vec![None; replicas],
+        };
+        restored.reset(head, context);
+        if let Some(proof) = proof {
+            let (view, phase) = proof.shows();
+            let valid = proof.verify(&context.committee, context.verifier.as_ref()).is_ok();
+            if valid && rank(view, phase) > rank(restored.view, restored.phase) {
+                (restored.view, restored.phase, restored.proof) = (view, phase, proof);
+            }
+        }
+        restored
+    }
+
+    /// What must be journalled, and, in phase 1, said about the view just entered.
+    fn announce(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
+        let promise =
+            Promise::View { view: self.view, phase: self.phase, proof: self.proof.clone() };
+        out.observe(Observation::View { view: self.view, phase: self.phase });
+        match &self.proof {
+            ViewProof::Left(left) => {
+                out.broadcast(Message::Leave(left.clone()));
+                let report = self.own_report(context, claims);
+                out.promise_then_broadcast(promise, Message::Report(report));
+            }
+            ViewProof::Initial | ViewProof::Entered(_) | ViewProof::Committed(_) => {
+                out.promise(promise);
+            }
+        }
+    }
+
+    /// This replica's report of the current view, made now unless there is one.
+    fn own_report(&mut self, context: &Context, claims: &dyn Fn() -> Claims) -> Report {
+        if let Some(Some(report)) = self.reports.get(context.own.index())
+            && report.view == self.view
+        {
+            return report.clone();
+        }
+        let Claims { head, prepared } = claims();
+        let report = Report::sign(
+            context.committee.chain(),
+            context.own,
+            self.view,
+            head,
+            prepared,
+            context.signer.as_ref(),
+        );
+        if let Some(place) = self.reports.get_mut(context.own.index()) {
+            *place = Some(report.clone());
+        }
+        report
+    }
+
+    /// Forms whatever certificates the demands and reports held allow, and follows them.
+    fn advance(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
+        while let Some(proof) = self.best_proof(context) {
+            self.go(proof, context, claims, out);
+        }
+    }
+
+    fn go(
+        &mut self,
+        proof: ViewProof,
+        context: &Context,
+        claims: &dyn Fn() -> Claims,
+        out: &mut Outbox,
+    ) {
+        let (view, phase) = proof.shows();
+        (self.view, self.phase, self.proof) = (view, phase, proof);
+        self.announce(context, claims, out);
+    }
+
+    /// The furthest proof that the demands and reports held give, if it is ahead.
+    fn best_proof(&self, context: &Context) -> Option<ViewProof> {
+        let strong = context.thresholds().strong();
+        let mut best: Option<ViewProof> = None;
+        let mut consider = |proof: ViewProof| {
+            let (view, phase) = proof.shows();
+            let ahead = best.as_ref().map_or(rank(self.view, self.phase), |b| {
+                let (view, phase) = b.shows();
+                rank(view, phase)
+            });
+            if rank(view, phase) > ahead {
+                best = Some(proof);
+            }
+        };
+        for view in self.demands.iter().flatten().map(|(view, _)| *view) {
+            let of_view = |d: &Option<(View, Signature)>| d.filter(|(v, _)| *v == view);
+            let signers = signers_of(&self.demands, |d| of_view(d).is_some());
+            if signers.len() >= strong && view >= self.view {
+                let signatures = self.demands.iter().filter_map(of_view).map(|(_, s)| s).collect();
+                consider(ViewProof::Left(LeaveCertificate { view, signers, signatures }));
+            }
+        }
+        for view in self.reports.iter().flatten().map(|report| report.view) {
+            let of_view =
+                |r: &&Option<Report>| r.as_ref().is_some_and(|report| report.view == view);
+            let signers = signers_of(&self.reports, |r| of_view(&r));
+            if signers.len() >= strong && view >= self.view {
+                let entries =
+                    self.reports.iter().filter(of_view).flatten().map(Report::entry).collect();
+                consider(ViewProof::Entered(EnterCertificate { view, signers, entries }));
+            }
+        }
+        best
+    }
+
+    fn demands_view(&self, replica: ReplicaId) -> bool {
+        matches!(self.demands.get(replica.index()), Some(Some((view, _))) if *view == self.view)
+    }
+}
+
+fn signers_of<T>(held: &[Option<T>], counts: impl Fn(&Option<T>) -> bool) -> SignerSet {
+    let members = held.iter().enumerate().filter(|(_, entry)| counts(entry));
+    members.map(|(index, _)| ReplicaId(index as u16)).collect()
+}
+
+impl ViewEstablishment for Certified {
+    fn current(&self) -> (View, u8) {
+        (self.view, self.phase)
+    }
+
+    fn demand_change(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
+        if self.demands_view(context.own) {
+            return;
+        }
+        let demand = Demand::sign(context.committee.chain(), self.view, context.signer.as_ref());
+        if let Some(place) = self.demands.get_mut(context.own.index()) {
+            *place = Some((demand.view, demand.signature));
+        }
+        out.broadcast(Message::Demand(demand));
+        self.advance(context, claims, out);
+    }
+
+    fn demands(&self) -> SignerSet {
+        signers_of(&self.demands, |d| d.is_some_and(|(view, _)| view == self.view))
+    }
+
+    fn on_message(
+        &mut self,
+        from: ReplicaId,
+        message: Message,
+        context: &Context,
+        claims: &dyn Fn() -> Claims,
+        out: &mut Outbox,
+    ) {
+        if let Message::Demand(demand) = &message {
+            if demand.view >= self.view {
+                if let Some(place) = self.demands.get_mut(from.index()) {
+                    *place = Some((demand.view, demand.signature));
+                }
+                self.advance(context, claims, out);
+            }
+        } else if let Message::Report(report) = message {
+            // The first report of a view counts: a later one could only hide what it showed.
+            if report.view >= self.view {
+                if let Some(place) = self.reports.get_mut(from.index())
+                    && place.as_ref().is_none_or(|held| held.view < report.view)
+                {
+                    *place = Some(report);
+                }
+                self.advance(context, claims, out);
+            }
+        } else if let Message::Leave(left) = message {
+            self.adopt(ViewProof::Left(left), context, claims, out);
+        } else if let Message::Enter(entered) = message {
+            self.adopt(ViewProof::Entered(entered), context, claims, out);
+        } else if let Message::Certificate(certificate) = message
+            && certificate.kind == VoteKind::Commit
+        {
+            self.adopt(ViewProof::Committed(certificate), context, claims, out);
+        }
+    }
+
+    fn tick(&mut self, full: bool, head: &HeadClaim, context: &Context, out: &mut Outbox) {
+        let proven = self.proof.shows() == (self.view, self.phase)
+            && (!full || self.proof.verify(&context.committee, context.verifier.as_ref()).is_ok());
+        if !proven {
+            out.repaired(Illegal::UnprovenView { view: self.view, phase: self.phase });
+            let proof = core::mem::replace(&mut self.proof, ViewProof::Initial);
+            *self = Self::restore(Some(proof), head, context);
+        }
+        let replicas = context.thresholds().replicas();
+        if self.demands.len() != replicas || self.reports.len() != replicas {
+            out.repaired(Illegal::OutOfBounds("demands or reports"));
+            self.demands = vec![None; replicas];
+            self.reports = vec![None; replicas];
+        }
+        if full {
+            self.drop_invalid(context, out);
+        }
+    }
+
+    fn help(
+        &mut self,
+        peer: ReplicaId,
+        summary: &Summary,
+        active: bool,
+        context: &Context,
+        claims: &dyn Fn() -> Claims,
+        out: &mut Outbox,
+    ) {
+        if rank(summary.view, summary.phase) < rank(self.view, self.phase) {
+            match &self.proof {
+                ViewProof::Initial => {}
+                ViewProof::Left(left) => out.send(peer, Message::Leave(left.clone())),
+                ViewProof::Entered(entered) => out.send(peer, Message::Enter(entered.clone())),
+                ViewProof::Committed(certificate) => {
+                    out.send(peer, Message::Certificate(certificate.clone()));
+                }
+            }
+        }
+        if summary.view != self.view {
+            return;
+        }
+        // A report binds only a replica that casts no votes of the view yet.
+        let held = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.view == self.view);
+        let made = self.reports.get(context.own.index()).is_some_and(held);
+        let wants = summary.phase == 1
+            || (!summary.active && context.thresholds().primary(self.view.0) == peer);
+        if wants && !summary.reports.contains(context.own) && (made || !active) {
+            let report = self.own_report(context, claims);
+            out.send(peer, Message::Report(report));
+        }
+        if !summary.monitor.demands.contains(context.own)
+            && let Some(Some((view, signature))) = self.demands.get(context.own.index())
+        {
+            let (view, signature) = (*view, *signature);
+            if view == self.view {
+                out.send(peer, Message::Demand(Demand { view, signature }));
+            }
+        }
+    }
+
+    fn reports(&self) -> Vec<Report> {
+        self.reports.iter().flatten().filter(|r| r.view == self.view).cloned().collect()
+    }
+
+    fn adopt(
+        &mut self,
+        proof: ViewProof,
+        context: &Context,
+        claims: &dyn Fn() -> Claims,
+        out: &mut Outbox,
+    ) {
+        let (view, phase) = proof.shows();
+        if rank(view, phase) > rank(self.view, self.phase) {
+            self.go(proof, context, claims, out);
+            self.advance(context, claims, out);
+        }
+    }
+
+    fn reset(&mut self, head: &HeadClaim, context: &Context) {
+        let replicas = context.thresholds().replicas();
+        self.demands = vec![None; replicas];
+        self.reports = vec![None; replicas];
+        self.proof = match &head.certificate {
+            Some(certificate)
+                if certificate.ballot.0 > 0
+                    && head.verify(&context.committee, context.verifier.as_ref()).is_ok() =>
+            {
+                ViewProof::Committed(certificate.clone())
+            }
+            Some(_) | None => ViewProof::Initial,
+        };
+        (self.view, self.phase) = self.proof.shows();
+    }
+}
+
+impl Certified {
+    /// Drops demands and reports whose signatures do not hold (stale information).
+    fn drop_invalid(&mut self, context: &Context, out: &mut Outbox) {
+        let committee = &context.committee;
+        let verifier = context.verifier.as_ref();
+        let mut dropped = false;
+        for (index, place) in self.demands.iter_mut().enumerate() {
+            let Some((view, signature)) = place else { continue };
+            let bytes = Demand::signed_bytes(committee.chain(), *view);
+            let id = ReplicaId(index as u16);
+            if committee.check(id, "demand", &bytes, signature, verifier).is_err() {
+                *place = None;
+                dropped = true;
+            }
+        }
+        for (index, place) in self.reports.iter_mut().enumerate() {
+            let valid = place.as_ref().is_none_or(|report| {
+                report.replica.index() == index && report.verify(committee, verifier).is_ok()
+            });
+            if !valid {
+                *place = None;
+                dropped = true;
+            }
+        }
+        if dropped {
+            out.repaired(Illegal::OutOfBounds("a demand or report"));
+        }
+    }
+}
