@@ -428,17 +428,21 @@ impl Engine {
     }
 
     fn summarise(&mut self, out: &mut Outbox) {
+        let summary = self.summary();
+        self.told = (summary.view, summary.phase, summary.active);
+        out.broadcast(Message::Summary(summary));
+    }
+
+    fn summary(&self) -> Summary {
         let (view, phase) = self.views.current();
-        let active = self.replication.is_active();
-        self.told = (view, phase, active);
         let head = self.replication.head();
         let executed = self.replication.executed();
-        out.broadcast(Message::Summary(Summary {
+        Summary {
             view,
             phase,
             reports: self.views.reports().iter().map(|report| report.replica).collect(),
             ballot: self.replication.ballot(),
-            active,
+            active: self.replication.is_active(),
             head: head.height,
             head_hash: head.hash,
             executed: executed.height,
@@ -447,7 +451,7 @@ impl Engine {
             prepared: self.replication.prepared().map(daruma_types::Certificate::rank),
             slots: self.replication.slot_lines(),
             monitor: self.monitor.report(self.views.demands()),
-        }));
+        }
     }
 
     /// Where this replica stands, for people.
@@ -456,7 +460,12 @@ impl Engine {
         let (view, phase) = self.views.current();
         let (beats, count, patience) = self.monitor.counters();
         let tip = self.replication.tip();
+        let (beat_limit, count_limit) = self.monitor.thresholds(&self.context.local);
         Status {
+            summary: self.summary(),
+            beat_limit,
+            count_limit,
+            links: self.links.counters(),
             view,
             phase,
             primary: self.context.thresholds().primary(view.0),

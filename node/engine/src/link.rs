@@ -41,6 +41,11 @@ impl Links {
         Self { links: vec![Link::default(); replicas] }
     }
 
+    /// For each replica the counters being sent and last received, for people.
+    pub(crate) fn counters(&self) -> Vec<(u64, u64)> {
+        self.links.iter().map(|link| (link.sending, link.received)).collect()
+    }
+
     /// Repeats every sender's counter.
     pub(crate) fn tick(&mut self, own: ReplicaId, out: &mut Outbox) {
         for (index, link) in self.links.iter_mut().enumerate() {

@@ -127,16 +127,21 @@ impl Monitor {
             if progress.active && (moved || idle) { 0 } else { self.count.saturating_add(1) };
     }
 
+    /// The beat and the count above which the primary is suspected.
+    pub(crate) fn thresholds(&self, limits: &LocalLimits) -> (u32, u32) {
+        // In a round every other replica but the primary sends one token.
+        let others = self.beat.len().saturating_sub(2).max(1) as u32;
+        let silent = limits.beat_rounds.saturating_mul(others).saturating_mul(self.patience);
+        (silent, limits.progress_tokens.saturating_mul(self.patience))
+    }
+
     fn judge(
         &self,
         primary: ReplicaId,
         progress: Progress,
         limits: &LocalLimits,
     ) -> Option<Suspicion> {
-        // In a round every other replica but the primary sends one token.
-        let others = self.beat.len().saturating_sub(2).max(1) as u32;
-        let silent = limits.beat_rounds.saturating_mul(others).saturating_mul(self.patience);
-        let stuck = limits.progress_tokens.saturating_mul(self.patience);
+        let (silent, stuck) = self.thresholds(limits);
         let unfair = limits.censorship_blocks.saturating_mul(u64::from(self.patience));
         if self.beat.get(primary.index()).is_some_and(|beat| *beat > silent) {
             Some(Suspicion::Unresponsive)

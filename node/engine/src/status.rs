@@ -2,11 +2,15 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::{Ballot, Hash, Height, MonitorReport, ReplicaId, SlotLine, Statement, View};
+use daruma_types::{
+    Ballot, Hash, Height, MonitorReport, ReplicaId, SlotLine, Statement, Summary, View,
+};
 
 /// Where a replica stands. Nothing in the protocol reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
+    /// What this replica tells its peers.
+    pub summary: Summary,
     /// The view.
     pub view: View,
     /// 0 serving, 1 changing.
@@ -41,6 +45,12 @@ pub struct Status {
     pub count: u32,
     /// The factor on the monitoring's thresholds.
     pub patience: u32,
+    /// The beat above which the primary is suspected.
+    pub beat_limit: u32,
+    /// The count above which the primary is suspected.
+    pub count_limit: u32,
+    /// The token channels: for each replica the counters being sent and last received.
+    pub links: Vec<(u64, u64)>,
     /// From whom committed blocks are being fetched.
     pub fetching_from: Option<ReplicaId>,
     /// Each peer's committed head, as last heard.

@@ -59,10 +59,7 @@ struct Cluster {
 impl Cluster {
     fn new(n: u8, f: usize) -> Self {
         let key = |i: u8| SecretKey::from_bytes(&[i + 1; 32]);
-        let replicas = (0..n).map(|i| Replica {
-            name: format!("r{i}"),
-            key: key(i).public_key(),
-        });
+        let replicas = (0..n).map(|i| Replica { name: format!("r{i}"), key: key(i).public_key() });
         let chain = ChainId(Hash([9; 32]));
         let committee = Arc::new(Committee::new(chain, f, replicas.collect()).unwrap());
         let mut cluster = Self {

@@ -1,0 +1,105 @@
+//! Measures what a block of 1,000 new keys costs on disk, with 1, 10,000 and 1,000,000 keys in the
+//! state: `cargo run --release -p daruma-ledger --example state_cost`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use daruma_automaton_api::serde_json::Value;
+use daruma_automaton_api::{Abort, At, DynAutomaton, Malformed, QueryError, State, StateView};
+use daruma_ledger::Ledger;
+use daruma_store::{RocksStore, Store};
+use daruma_types::{
+    Block, Certificate, CertifiedBlock, ChainId, Hash, PublicKey, ReplicaId, Signature, SignerSet,
+    Transaction, VoteKind,
+};
+
+const CHAIN: ChainId = ChainId(Hash([1; 32]));
+const KEYS_PER_BLOCK: u64 = 1000;
+
+/// Puts the operation as a key.
+struct Put;
+
+impl DynAutomaton for Put {
+    fn name(&self) -> &str {
+        "put"
+    }
+    fn version(&self) -> u32 {
+        1
+    }
+    fn query_paths(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn check(&self, _: &[u8]) -> Result<(), Malformed> {
+        Ok(())
+    }
+    fn apply(&self, _: At, state: &mut dyn State, operation: &[u8]) -> Result<Vec<u8>, Abort> {
+        state.put(operation, vec![7; 64]);
+        Ok(Vec::new())
+    }
+    fn query(&self, _: &dyn StateView, path: &str, _: &Value) -> Result<Value, QueryError> {
+        Err(QueryError::UnknownPath { path: path.into(), paths: Vec::new() })
+    }
+    fn operation_to_json(&self, _: &[u8]) -> Result<Value, Malformed> {
+        Err(Malformed::new("no JSON"))
+    }
+    fn operation_from_json(&self, _: &Value) -> Result<Vec<u8>, Malformed> {
+        Err(Malformed::new("no JSON"))
+    }
+    fn reply_to_json(&self, _: &[u8]) -> Result<Value, Malformed> {
+        Err(Malformed::new("no JSON"))
+    }
+}
+
+/// Executes one block of `count` new keys, all of one client, and returns the time it took.
+fn append(
+    ledger: &mut Ledger,
+    next: &mut u64,
+    count: u64,
+) -> Result<Duration, Box<dyn std::error::Error>> {
+    let transactions = (0..count)
+        .map(|_| {
+            *next += 1;
+            Transaction {
+                client: PublicKey([1; 32]),
+                nonce: *next,
+                operation: next.to_be_bytes().to_vec(),
+                signature: Signature([0; 64]),
+            }
+        })
+        .collect();
+    let claim = &ledger.head().claim;
+    let block =
+        Block::build(CHAIN, claim.height.next(), claim.hash, ReplicaId(0), *next, transactions);
+    let certificate = Certificate {
+        kind: VoteKind::Commit,
+        ballot: Default::default(),
+        height: block.header.height,
+        hash: block.hash(),
+        signers: SignerSet::EMPTY,
+        signatures: Vec::new(),
+    };
+    let block = CertifiedBlock { block: Arc::new(block), certificate };
+    let start = Instant::now();
+    ledger.execute(&block)?;
+    Ok(start.elapsed())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let store: Arc<dyn Store> = Arc::new(RocksStore::open(folder.path())?);
+    let mut ledger = Ledger::open(store, Arc::new(Put), CHAIN)?;
+    let mut next = 0;
+    for size in [1, 10_000, 1_000_000] {
+        while next < size {
+            let count = (size - next).min(4000);
+            append(&mut ledger, &mut next, count)?;
+        }
+        let mut total = Duration::ZERO;
+        for _ in 0..10 {
+            total += append(&mut ledger, &mut next, KEYS_PER_BLOCK)?;
+        }
+        let per_block = total / 10;
+        println!("{size} keys before: {per_block:?} per block of {KEYS_PER_BLOCK} new keys");
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! What can go wrong with a ledger.
+
+use daruma_store::StoreError;
+use daruma_types::{ChainId, Hash, Height};
+
+/// Why a block was not executed, or a question not answered. Nothing was changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The store failed, or holds a row that is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The block is not the one above the head.
+    #[error("block {found} cannot be executed: the head is {head}, so the next is {}", head.next())]
+    NotNext {
+        /// The block's height.
+        found: Height,
+        /// The head's.
+        head: Height,
+    },
+    /// The block extends another one than the head.
+    #[error("block {height} extends {found}; the head is {head}")]
+    Parent {
+        /// The block's height.
+        height: Height,
+        /// Its parent's hash.
+        found: Hash,
+        /// The head's hash.
+        head: Hash,
+    },
+    /// The certificate is none for the block.
+    #[error("the certificate of block {height} does not commit it, but another block or step")]
+    Certificate {
+        /// The block's height.
+        height: Height,
+    },
+    /// The store holds another chain.
+    #[error("the store holds chain {found}, not {expected}; check chainspec and data folder")]
+    OtherChain {
+        /// The chain of the stored head.
+        found: ChainId,
+        /// The chain wanted.
+        expected: ChainId,
+    },
+    /// What is stored does not fit together: rows are missing, or do not hash to their names.
+    #[error("the stored ledger is damaged at height {height}: {what}")]
+    Damaged {
+        /// The head's height.
+        height: Height,
+        /// What does not fit.
+        what: String,
+    },
+}

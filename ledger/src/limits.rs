@@ -1,0 +1,12 @@
+//! The bounds of a ledger, each with its reason.
+
+/// Pages of the state tree kept in memory, of about 1 KiB each. Enough for all pages but the lowest
+/// two levels of a state of a million entries; the rest is in the store's own cache.
+pub const TREE_CACHE_PAGES: usize = 8192;
+
+/// The receipt code of a transaction during which the automaton panicked. Codes below
+/// [`daruma_automaton_api::limits::ABORT_CODE_MIN`] are the ledger's.
+pub const ABORT_PANICKED: u32 = 2;
+
+/// The receipt code of a transaction that wrote a key or a value over the automaton's bounds.
+pub const ABORT_OVER_BOUND: u32 = 3;

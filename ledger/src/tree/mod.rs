@@ -1,0 +1,30 @@
+//! The authenticated state: see the crate's documentation.
+
+mod page;
+mod proof;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+mod tests;
+mod update;
+
+pub use page::empty_state_root;
+pub(crate) use page::{Page, Path, Slot};
+pub(crate) use proof::prove;
+pub use proof::{StateLeaf, StateProof, verify_state_proof};
+pub(crate) use update::{Changes, Pages, StateTree};
+
+use daruma_types::{Hash, Height};
+
+use crate::LedgerError;
+
+/// The hash of a value, as leaves hold it.
+pub(crate) fn value_hash(value: &[u8]) -> Hash {
+    page::digest(page::Kind::Value, &[value])
+}
+
+/// A page that should be there is not, or is none.
+fn damaged(path: &Path, why: &str) -> LedgerError {
+    let what = format!("page {path} of the state tree {why}");
+    // The tree does not know the head; whoever reports this does.
+    LedgerError::Damaged { height: Height(0), what }
+}

@@ -1,0 +1,27 @@
+//! Where a replica keeps what it must not forget: the chain, the state after it, and the journal of
+//! its own promises (DESIGN 5 and 4.2).
+//!
+//! [`Store`] is what the ledger and the node driver see. [`Tables`] implements it once, rules
+//! included, over a [`Backend`] that only knows rows: `Rocks` (feature `rocks`) keeps them on disk,
+//! [`Memory`] in memory. All calls block; the caller has threads for that.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
+
+mod backend;
+mod column;
+mod error;
+mod journal;
+pub mod limits;
+mod memory;
+#[cfg(feature = "rocks")]
+mod rocks;
+mod store;
+mod tables;
+
+pub use backend::{Backend, Batch, Row, Rows, Sync};
+pub use column::Column;
+pub use error::StoreError;
+pub use memory::{Memory, MemoryStore};
+#[cfg(feature = "rocks")]
+pub use rocks::{Rocks, RocksStore};
+pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
+pub use tables::Tables;

@@ -1,0 +1,33 @@
+//! The bounds of a store, each with its reason. Several nodes may share one small machine, so a node
+//! must be content with about 128 MiB for its store.
+
+/// Block bodies that the journal keeps for one height: that of the latest vote, that of the highest
+/// prepared certificate, and some of earlier ballots, which a new primary may still ask for. Without
+/// a bound, a row of faulty primaries could fill the disk with one body each.
+pub const BODIES_PER_HEIGHT_MAX: usize = 8;
+
+/// Bytes of blocks read from disk that are kept in memory, indexes and filters included; shared by
+/// all columns.
+pub const BLOCK_CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of new rows of one column held in memory before they are written to a file.
+pub const WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The same for all columns together.
+pub const WRITE_BUFFERS_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of write-ahead log kept. A column that is seldom written holds its log back, and a restart
+/// must read all of it.
+pub const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Files held open. Each costs a descriptor, and memory for its index.
+pub const OPEN_FILES_MAX: i32 = 256;
+
+/// Threads that write and merge files in the background; they must leave the cores to the engine.
+pub const BACKGROUND_JOBS_MAX: i32 = 2;
+
+/// Files of RocksDB's own log for people that are kept, of [`INFO_LOG_BYTES_MAX`] each.
+pub const INFO_LOG_FILES_MAX: usize = 4;
+
+/// Bytes of one such file.
+pub const INFO_LOG_BYTES_MAX: usize = 1024 * 1024;

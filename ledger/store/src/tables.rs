@@ -1,0 +1,204 @@
+//! The one implementation of [`Store`]: which rows there are, over any [`Backend`].
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use daruma_types::codec::{self, Decode};
+use daruma_types::{
+    Block, Certificate, Hash, Header, Height, Outcome, Promise, Receipt, StateCertificate,
+};
+
+use crate::error::decode_row;
+use crate::journal::{self, Marks};
+use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
+use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync};
+
+const HEAD: &[u8] = b"head";
+
+/// A store over `B`. See [`Store`] for what it promises.
+#[derive(Debug)]
+pub struct Tables<B> {
+    backend: B,
+    marks: Mutex<Marks>,
+}
+
+impl<B: Backend> Tables<B> {
+    /// The store in `backend`, with the journal's marks read from it.
+    #[must_use]
+    pub fn over(backend: B) -> Self {
+        let marks = Marks::of(&journal::recover(&backend).journal);
+        Self { backend, marks: Mutex::new(marks) }
+    }
+
+    pub(crate) const fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Reads the marks again, after the rows were changed behind the store's back.
+    pub(crate) fn reload(&self) {
+        *self.marks() = Marks::of(&journal::recover(&self.backend).journal);
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        // Marks are replaced whole, after the write, so a panic elsewhere leaves them sound.
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn committed_hash(&self, height: Height) -> Result<Option<Hash>, StoreError> {
+        Ok(self.certificate(height)?.map(|certificate| certificate.hash))
+    }
+}
+
+fn row<T: Decode<()>>(
+    rows: &dyn Rows,
+    column: Column,
+    key: &[u8],
+) -> Result<Option<T>, StoreError> {
+    rows.get(column, key)?.map(|bytes| decode_row(column, key, &bytes)).transpose()
+}
+
+const fn at(height: Height) -> [u8; 8] {
+    height.0.to_be_bytes()
+}
+
+impl<B: Backend> Store for Tables<B> {
+    fn journal(&self, promises: &[Promise]) -> Result<(), StoreError> {
+        // Held through the write: two promises at once must not both pass the same check.
+        let mut marks = self.marks();
+        let mut next = marks.clone();
+        let mut batch = Batch::default();
+        for promise in promises {
+            next.admit(promise, |height| self.committed_hash(height), &mut batch)?;
+        }
+        if !batch.is_empty() {
+            self.backend.write(batch, Sync::Yes)?;
+        }
+        *marks = next;
+        Ok(())
+    }
+
+    fn journal_repair(&self, promises: &[Promise]) -> Result<(), StoreError> {
+        let mut marks = self.marks();
+        let mut next = marks.clone();
+        let mut batch = Batch::default();
+        for promise in promises {
+            next.repair(promise, &mut batch);
+        }
+        self.backend.write(batch, Sync::Yes)?;
+        *marks = next;
+        Ok(())
+    }
+
+    fn recover_journal(&self) -> Result<Recovered, StoreError> {
+        Ok(journal::recover(&self.backend))
+    }
+
+    fn commit(&self, commit: Commit<'_>) -> Result<(), StoreError> {
+        let block = &commit.block.block;
+        let header = &block.header;
+        let height = header.height;
+        let hash = commit.statement.block;
+        let mut batch = Batch::default();
+        batch.put(Column::Blocks, at(height), codec::encode(block));
+        batch.put(Column::Certificates, at(height), codec::encode(&commit.block.certificate));
+        batch.put(Column::Headers, hash.0, codec::encode(header));
+        batch.put(Column::Receipts, at(height), codec::encode(&commit.receipts.to_vec()));
+        let numbered: Vec<(u32, &Hash)> = (0..).zip(commit.transactions).collect();
+        // From the last to the first, so that the first place of a name is the one that stays.
+        for (index, name) in numbered.iter().rev() {
+            // A transaction that stood in an earlier block was executed or superseded there, so it
+            // can only be superseded here; all others need no look at the disk.
+            let outcome = commit.receipts.get(*index as usize).map(|receipt| &receipt.outcome);
+            let again = matches!(outcome, None | Some(Outcome::Superseded { .. }));
+            if !again || self.backend.get(Column::Transactions, &name.0)?.is_none() {
+                let location = codec::encode(&Location { height, index: *index });
+                batch.put(Column::Transactions, name.0, location);
+            }
+        }
+        for (key, value) in commit.state {
+            batch.set(Column::State, key, value);
+        }
+        for (key, value) in commit.tree {
+            batch.set(Column::Tree, key, value);
+        }
+        let head =
+            Head { height, hash, timestamp_ms: header.timestamp_ms, statement: commit.statement };
+        batch.put(Column::Meta, HEAD, codec::encode(&head));
+        self.marks().settle(height, &mut batch);
+        // The marks are not held through this write, so that votes need not wait for it. The rows of a
+        // vote at a settled height that slips in between go with the first commit after a restart.
+        self.backend.write(batch, Sync::Yes)?;
+        self.marks().settled(height);
+        Ok(())
+    }
+
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        row(&self.backend, Column::Meta, HEAD)
+    }
+
+    fn block(&self, height: Height) -> Result<Option<Block>, StoreError> {
+        row(&self.backend, Column::Blocks, &at(height))
+    }
+
+    fn certificate(&self, height: Height) -> Result<Option<Certificate>, StoreError> {
+        row(&self.backend, Column::Certificates, &at(height))
+    }
+
+    fn header(&self, hash: &Hash) -> Result<Option<Header>, StoreError> {
+        row(&self.backend, Column::Headers, &hash.0)
+    }
+
+    fn transaction(&self, hash: &Hash) -> Result<Option<Location>, StoreError> {
+        row(&self.backend, Column::Transactions, &hash.0)
+    }
+
+    fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, StoreError> {
+        row(&self.backend, Column::Receipts, &at(height))
+    }
+
+    fn state_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.get(Column::State, key)
+    }
+
+    fn state_scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.backend.scan(Column::State, prefix, from, limit)
+    }
+
+    fn tree_node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.get(Column::Tree, key)
+    }
+
+    fn state_certificate(&self, height: Height) -> Result<Option<StateCertificate>, StoreError> {
+        row(&self.backend, Column::Attestations, &at(height))
+    }
+
+    fn put_state_certificate(&self, certificate: &StateCertificate) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let height = certificate.statement.height;
+        batch.put(Column::Attestations, at(height), codec::encode(certificate));
+        self.backend.write(batch, Sync::No)
+    }
+
+    fn snapshot(&self) -> Box<dyn Snapshot + '_> {
+        Box::new(Frozen(self.backend.snapshot()))
+    }
+}
+
+struct Frozen<'a>(Box<dyn Rows + 'a>);
+
+impl Snapshot for Frozen<'_> {
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        row(self.0.as_ref(), Column::Meta, HEAD)
+    }
+
+    fn state_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(Column::State, key)
+    }
+
+    fn state_scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.0.scan(Column::State, prefix, from, limit)
+    }
+
+    fn tree_node(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(Column::Tree, key)
+    }
+}

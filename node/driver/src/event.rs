@@ -1,0 +1,58 @@
+//! What a driver tells of itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use daruma_types::{Hash, Header, StateCertificate};
+
+/// Something that happened, for subscribers.
+#[derive(Debug, Clone)]
+pub enum DriverEvent {
+    /// A block was executed and is durable.
+    Executed {
+        /// Its header.
+        header: Header,
+        /// Its hash.
+        hash: Hash,
+        /// Its transactions' names, in order.
+        transactions: Arc<[Hash]>,
+    },
+    /// `f+1` or more replicas attest a block's state.
+    Attested {
+        /// The attestations.
+        certificate: StateCertificate,
+        /// The block's transactions' names, in order.
+        transactions: Arc<[Hash]>,
+    },
+}
+
+/// Counts since the start. All grow only.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Frames that did not decode; each closes its connection.
+    pub undecodable: AtomicU64,
+    /// Messages refused at the door: wrong signature, form or bounds.
+    pub refused: AtomicU64,
+    /// Bulk messages dropped because checking could not keep up.
+    pub dropped: AtomicU64,
+    /// Times the engine disbelieved a well-formed message.
+    pub disbelieved: AtomicU64,
+    /// Times the engine repaired its own state.
+    pub repaired: AtomicU64,
+    /// Votes of one replica that contradict each other.
+    pub equivocations: AtomicU64,
+    /// Views entered.
+    pub views: AtomicU64,
+    /// Times a promise was withheld because it contradicts the journal.
+    pub contradictions: AtomicU64,
+    /// Heights at which `f+1` others attest another state.
+    pub diverged: AtomicU64,
+    /// Syncs of the journal.
+    pub syncs: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

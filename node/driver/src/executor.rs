@@ -1,0 +1,100 @@
+//! The ledger's threads: one executes, one reads for peers that are behind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use bytes::Bytes;
+use daruma_engine::Input;
+use daruma_ledger::{Ledger, LedgerReader};
+use daruma_network::Network;
+use daruma_store::Store;
+use daruma_types::{
+    CertifiedBlock, Hash, Height, Message, StateCertificate, codec, limits as wire,
+};
+use tokio::sync::broadcast;
+use tracing::{debug, warn};
+
+use crate::DriverError;
+use crate::door::Door;
+use crate::event::DriverEvent;
+use crate::limits;
+use crate::turn::{LedgerWork, Serving, Work};
+
+/// Everything the executing thread holds.
+pub(crate) struct Executor {
+    pub(crate) ledger: Ledger,
+    pub(crate) work: Receiver<LedgerWork>,
+    pub(crate) engine: SyncSender<Work>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) events: broadcast::Sender<DriverEvent>,
+    /// Names of the transactions of blocks whose attestations may still come.
+    pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
+}
+
+impl Executor {
+    /// Executes in order until the engine's thread is gone.
+    pub(crate) fn run(mut self) -> Result<(), DriverError> {
+        while let Ok(work) = self.work.recv() {
+            match work {
+                LedgerWork::Execute(block) => self.execute(&block)?,
+                LedgerWork::Attested(certificate) => self.attested(certificate),
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, block: &CertifiedBlock) -> Result<(), DriverError> {
+        if block.certificate.height <= self.ledger.head().claim.height {
+            // An engine whose memory was repaired may ask again for what is done.
+            debug!(height = %block.certificate.height, "executed before");
+            return Ok(());
+        }
+        let executed = self.ledger.execute(block)?;
+        self.door.executed(&executed.nonces);
+        let transactions: Arc<[Hash]> = executed.transactions.into();
+        self.unattested.insert(executed.statement.height, transactions.clone());
+        while self.unattested.len() > limits::UNATTESTED_MAX {
+            self.unattested.pop_first();
+        }
+        let event = DriverEvent::Executed {
+            header: block.block.header.clone(),
+            hash: executed.statement.block,
+            transactions,
+        };
+        // Nobody may be listening.
+        let _unheard = self.events.send(event);
+        let (statement, nonces) = (executed.statement, executed.nonces);
+        self.engine
+            .send(Work::Input(Box::new(Input::Executed { statement, nonces })))
+            .map_err(|_| DriverError::Stopped)
+    }
+
+    /// Attestations can be had again from the other replicas, so a failure to keep them is no more
+    /// than a warning.
+    fn attested(&self, certificate: StateCertificate) {
+        if let Err(failed) = self.store.put_state_certificate(&certificate) {
+            warn!(%failed, "attestations could not be kept");
+        }
+        let height = certificate.statement.height;
+        if let Some(transactions) = self.unattested.get(&height).cloned() {
+            let _unheard = self.events.send(DriverEvent::Attested { certificate, transactions });
+        }
+    }
+}
+
+/// Reads committed blocks for peers that are behind.
+pub(crate) fn serve(servings: &Receiver<Serving>, reader: &LedgerReader, network: &Network) {
+    while let Ok(Serving { to, from, count }) = servings.recv() {
+        let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
+        match reader.certified_blocks(from, count, wire::FETCH_BYTES_MAX) {
+            Ok(blocks) if blocks.is_empty() => {}
+            Ok(blocks) => {
+                let message = Message::Blocks(blocks);
+                network.send(to, message.lane(), Bytes::from(codec::encode(&message)));
+            }
+            Err(failed) => warn!(%failed, %from, "could not read blocks for a peer"),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! From frames to admitted messages: small ones at once, bulk on threads of its own.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+
+use bytes::Bytes;
+use daruma_engine::{Input, admit};
+use daruma_network::{Event, Events, Network};
+use daruma_types::{Lane, Message, ReplicaId, codec};
+use tracing::debug;
+
+use crate::door::Door;
+use crate::event::Counters;
+use crate::limits;
+use crate::turn::Work;
+use crate::{Answer, Submission};
+
+/// A frame and its authenticated sender.
+pub(crate) struct Frame {
+    pub(crate) from: ReplicaId,
+    pub(crate) bytes: Bytes,
+}
+
+/// What every thread of the intake needs.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    pub(crate) door: Arc<Door>,
+    pub(crate) engine: SyncSender<Work>,
+    pub(crate) network: Network,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Intake {
+    /// Takes events from the network until it ends: votes are checked here, bulk by `checkers`.
+    pub(crate) fn dispatch(&self, mut events: Events, checkers: &[SyncSender<Frame>]) {
+        while let Some(event) = events.blocking_recv() {
+            let Event::Frame { from, lane, frame: bytes } = event else { continue };
+            let frame = Frame { from, bytes };
+            let goes_on = match lane {
+                Lane::Votes => self.take(frame),
+                Lane::Bulk => self.hand_on(frame, checkers),
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn hand_on(&self, frame: Frame, checkers: &[SyncSender<Frame>]) -> bool {
+        let Some(checker) = checkers.get(frame.from.index() % checkers.len().max(1)) else {
+            return false;
+        };
+        match checker.try_send(frame) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                Counters::count(&self.counters.dropped);
+                true
+            }
+            Err(TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Checks bulk messages until the network ends.
+    pub(crate) fn check_bulk(&self, frames: &Receiver<Frame>) {
+        while let Ok(frame) = frames.recv() {
+            if !self.take(frame) {
+                return;
+            }
+        }
+    }
+
+    /// Decodes and admits a frame. False once the engine is gone.
+    fn take(&self, frame: Frame) -> bool {
+        let Frame { from, bytes } = frame;
+        let mut message: Message = match codec::decode(&bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                debug!(%from, %error, "garbage");
+                Counters::count(&self.counters.undecodable);
+                self.network.report_garbage(from);
+                return true;
+            }
+        };
+        self.door.drop_superseded(&mut message);
+        self.door.check_ahead(&message);
+        match admit(from, message, self.door.as_ref()) {
+            Ok(message) => {
+                let input = Box::new(Input::Received { from, message });
+                self.engine.send(Work::Input(input)).is_ok()
+            }
+            Err(refusal) => {
+                debug!(%from, %refusal, "refused");
+                Counters::count(&self.counters.refused);
+                true
+            }
+        }
+    }
+
+    /// Checks clients' transactions, in batches, until nobody can submit any more.
+    pub(crate) fn check_submissions(
+        &self,
+        mut submissions: tokio::sync::mpsc::Receiver<Submission>,
+    ) {
+        let mut batch = Vec::new();
+        while let Some(first) = submissions.blocking_recv() {
+            batch.push(first);
+            while batch.len() < limits::SUBMISSION_BATCH_MAX {
+                match submissions.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
+            if !self.submit(std::mem::take(&mut batch)) {
+                return;
+            }
+        }
+    }
+
+    fn submit(&self, batch: Vec<Submission>) -> bool {
+        let mut good: Vec<(_, Answer)> = Vec::with_capacity(batch.len());
+        for Submission { transaction, answer } in batch {
+            match self.door.check_submission(&transaction) {
+                Ok(()) => good.push((transaction, answer)),
+                Err(refused) => answer(Err(refused)),
+            }
+        }
+        good.is_empty() || self.engine.send(Work::Submit(good)).is_ok()
+    }
+}

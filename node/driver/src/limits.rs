@@ -1,0 +1,50 @@
+//! Bounds of the driver's queues and caches, each with its reason.
+
+use std::time::Duration;
+
+use daruma_types::limits::WINDOW_MAX;
+
+/// Inputs that wait for the engine. Senders wait when it is full, down to the sockets.
+pub const INPUTS_MAX: usize = 4096;
+
+/// Inputs handled in one turn of the engine, before its promises are synced: enough to share one
+/// sync among many votes, few enough that a vote does not wait long for it.
+pub const TURN_INPUTS_MAX: usize = 256;
+
+/// Blocks that wait for the ledger. The engine keeps its own window of them, so this is never full.
+pub const EXECUTIONS_MAX: usize = 2 * WINDOW_MAX;
+
+/// Bulk messages that wait to be checked, for each checking thread. Beyond it the newest is dropped:
+/// all can be repeated, and votes must not wait behind them.
+pub const CHECKS_MAX: usize = 64;
+
+/// Threads that check bulk messages. Peers are shared out among them, so that each peer's messages
+/// stay in order.
+pub const CHECK_THREADS: usize = 2;
+
+/// Requests for committed blocks that wait for the ledger's reader. Beyond it they are dropped, and
+/// asked again.
+pub const SERVINGS_MAX: usize = 32;
+
+/// Clients' transactions that wait to be checked. Beyond it clients are told to come back.
+pub const SUBMISSIONS_MAX: usize = 8192;
+
+/// Clients' transactions checked and handed to the engine together.
+pub const SUBMISSION_BATCH_MAX: usize = 512;
+
+/// Transactions whose signatures are remembered as checked, so that one that came from a client is
+/// not checked again in a block. Two full pools; 32 bytes each.
+pub const VERIFIED_MAX: usize = 32_768;
+
+/// Clients whose last executed nonce is kept in memory, beside the ledger.
+pub const NONCES_MAX: usize = 32_768;
+
+/// Events kept for a subscriber that is slow; then it misses some, and is told so.
+pub const EVENTS_MAX: usize = 1024;
+
+/// Executed blocks whose transactions' names are kept until their attestations come.
+pub const UNATTESTED_MAX: usize = 4 * WINDOW_MAX;
+
+/// The shortest time from one published status to the next: people and health checks do not look
+/// more often.
+pub const STATUS_PERIOD: Duration = Duration::from_millis(10);

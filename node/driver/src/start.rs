@@ -1,0 +1,241 @@
+//! Starts and stops a driver's threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use daruma_automaton_api::DynAutomaton;
+use daruma_engine::{Context, Engine, EngineHead, Status};
+use daruma_ledger::Ledger;
+use daruma_network::{Events, Network};
+use daruma_store::Store;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::{error, warn};
+
+use crate::door::Door;
+use crate::event::{Counters, DriverEvent};
+use crate::executor::{Executor, serve};
+use crate::intake::Intake;
+use crate::turn::{EngineThread, Work};
+use crate::{DriverError, Submission, limits};
+
+/// What a driver is put together from.
+pub struct DriverParts {
+    /// The engine's setting: replicas, keys, bounds.
+    pub context: Context,
+    /// The store that the ledger lies in; the journal is kept there too.
+    pub store: Arc<dyn Store>,
+    /// The opened ledger.
+    pub ledger: Ledger,
+    /// The chain's automaton, for admission.
+    pub automaton: Arc<dyn DynAutomaton>,
+    /// The network.
+    pub network: Network,
+    /// What the network receives.
+    pub events: Events,
+    /// Time from one tick of the engine to the next.
+    pub tick: Duration,
+}
+
+/// A running driver.
+pub struct Driver {
+    work: SyncSender<Work>,
+    submissions: mpsc::Sender<Submission>,
+    status: watch::Receiver<Arc<Status>>,
+    events: broadcast::Sender<DriverEvent>,
+    counters: Arc<Counters>,
+    network: Network,
+    ended: oneshot::Receiver<Result<(), DriverError>>,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+type Thread = (&'static str, JoinHandle<Result<(), DriverError>>);
+
+fn thread(
+    name: &'static str,
+    body: impl FnOnce() -> Result<(), DriverError> + Send + 'static,
+) -> Result<Thread, DriverError> {
+    Ok((name, Builder::new().name(name.into()).spawn(body)?))
+}
+
+impl Driver {
+    /// Recovers the journal and starts the threads.
+    ///
+    /// # Errors
+    /// [`DriverError`] if the journal cannot be read or a thread not be started.
+    pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
+        let DriverParts { context, store, ledger, automaton, network, events, tick } = parts;
+        let recovered = store.recover_journal()?;
+        if recovered.dropped > 0 {
+            warn!(dropped = recovered.dropped, "parts of the journal could not be read");
+        }
+        let head = ledger.head();
+        let head = EngineHead {
+            claim: head.claim.clone(),
+            timestamp_ms: head.timestamp_ms,
+            statement: head.statement,
+        };
+        let reader = ledger.reader();
+        let committee = context.committee.clone();
+        let door = Arc::new(Door::new(committee.clone(), context.chain, automaton, reader.clone()));
+        let (engine, effects) = Engine::new(context, head, recovered.journal);
+
+        let (work_sender, work) = sync_channel(limits::INPUTS_MAX);
+        let (ledger_sender, ledger_work) = sync_channel(limits::EXECUTIONS_MAX);
+        let (servings_sender, servings) = sync_channel(limits::SERVINGS_MAX);
+        let (submissions_sender, submissions) = mpsc::channel(limits::SUBMISSIONS_MAX);
+        let (status_sender, status) = watch::channel(Arc::new(engine.status()));
+        let (events_sender, _) = broadcast::channel(limits::EVENTS_MAX);
+        let counters = Arc::new(Counters::default());
+
+        let engine_thread = EngineThread {
+            engine,
+            work,
+            store: store.clone(),
+            network: network.clone(),
+            ledger: ledger_sender,
+            servings: servings_sender,
+            status: status_sender,
+            counters: counters.clone(),
+            committee,
+            tick,
+        };
+        let executor = Executor {
+            ledger,
+            work: ledger_work,
+            engine: work_sender.clone(),
+            door: door.clone(),
+            store,
+            events: events_sender.clone(),
+            unattested: BTreeMap::new(),
+        };
+        let intake = Intake {
+            door,
+            engine: work_sender.clone(),
+            network: network.clone(),
+            counters: counters.clone(),
+        };
+        let mut threads = vec![
+            thread("engine", move || engine_thread.run(effects))?,
+            thread("executor", move || executor.run())?,
+        ];
+        let serving_network = network.clone();
+        threads.push(thread("serving", move || {
+            serve(&servings, &reader, &serving_network);
+            Ok(())
+        })?);
+        threads.extend(start_intake(&intake, events, submissions)?);
+        let (ended_sender, ended) = oneshot::channel();
+        Builder::new().name("watch".into()).spawn(move || {
+            let result = watch_threads(threads);
+            let _unheard = ended_sender.send(result);
+        })?;
+        Ok(Self {
+            work: work_sender,
+            submissions: submissions_sender,
+            status,
+            events: events_sender,
+            counters,
+            network,
+            ended,
+        })
+    }
+
+    /// Where clients' transactions go in. When it is full, clients are to come back later.
+    #[must_use]
+    pub fn submissions(&self) -> mpsc::Sender<Submission> {
+        self.submissions.clone()
+    }
+
+    /// Where the engine stands, replaced after every turn.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.clone()
+    }
+
+    /// Tells of executed and attested blocks from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<DriverEvent> {
+        self.events.subscribe()
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// Waits until the driver ends by itself, which it does only when it fails.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn ended(&mut self) -> Result<(), DriverError> {
+        (&mut self.ended).await.unwrap_or(Err(DriverError::Stopped))
+    }
+
+    /// Stops the engine after its turn, the network, and then everything else.
+    ///
+    /// # Errors
+    /// What failed on the way, if anything did.
+    pub async fn shutdown(mut self) -> Result<(), DriverError> {
+        // A full queue empties, or the thread behind it has ended.
+        let work = self.work.clone();
+        let _stopped = tokio::task::spawn_blocking(move || work.send(Work::Stop)).await;
+        self.network.shutdown().await;
+        self.ended().await
+    }
+}
+
+fn start_intake(
+    intake: &Intake,
+    events: Events,
+    submissions: mpsc::Receiver<Submission>,
+) -> Result<Vec<Thread>, DriverError> {
+    let mut threads = Vec::new();
+    let mut checkers = Vec::new();
+    for _ in 0..limits::CHECK_THREADS {
+        let (sender, frames) = sync_channel(limits::CHECKS_MAX);
+        checkers.push(sender);
+        let intake = intake.clone();
+        threads.push(thread("check", move || {
+            intake.check_bulk(&frames);
+            Ok(())
+        })?);
+    }
+    let dispatcher = intake.clone();
+    threads.push(thread("dispatch", move || {
+        dispatcher.dispatch(events, &checkers);
+        Ok(())
+    })?);
+    let submitter = intake.clone();
+    // Not joined with the others: it ends when the last sender of submissions, which belong to the
+    // RPC server, is gone.
+    let _detached = thread("submit", move || {
+        submitter.check_submissions(submissions);
+        Ok(())
+    })?;
+    Ok(threads)
+}
+
+/// Waits for all threads and tells the first cause if one failed. The engine's thread is the first:
+/// the others end when it has, by themselves.
+fn watch_threads(threads: Vec<Thread>) -> Result<(), DriverError> {
+    let mut result = Ok(());
+    for (name, handle) in threads {
+        let ended = handle.join().unwrap_or(Err(DriverError::Panicked(name)));
+        if let Err(failure) = ended {
+            error!(thread = name, %failure, "stopped");
+            if matches!(result, Ok(()) | Err(DriverError::Stopped)) {
+                result = Err(failure);
+            }
+        }
+    }
+    result
+}

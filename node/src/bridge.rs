@@ -1,0 +1,180 @@
+//! Between the driver and the RPC server, which know nothing of each other: two small tasks and two
+//! translations.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use daruma_chainspec::ChainSpec;
+use daruma_driver::{Counters, DriverEvent, Refused as DriverRefused};
+use daruma_engine::{PoolRefusal, Status};
+use daruma_network::Network;
+use daruma_rpc_server::{
+    Accepted, DetectorStatus, LedgerEvent, LinkStatus, PeerInfo, Refused, StatusSnapshot,
+    Submission,
+};
+use daruma_types::{ReplicaId, TransactionError};
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// How long a client is told to wait when there is no room, in ms: some blocks' time.
+const RETRY_AFTER_MS: u64 = 50;
+
+/// Blocks behind the peers up to which a node counts as ready: what is normally in flight.
+const BEHIND_READY_MAX: u64 = 64;
+
+/// The shortest time between two snapshots of the status.
+const STATUS_PERIOD: Duration = Duration::from_millis(20);
+
+/// Passes clients' transactions on to the driver, and its answers back.
+pub(crate) async fn submissions(
+    mut from: mpsc::Receiver<Submission>,
+    to: mpsc::Sender<daruma_driver::Submission>,
+    pending_per_client_max: usize,
+) {
+    while let Some(Submission { transaction, answer }) = from.recv().await {
+        let answer: daruma_driver::Answer = Box::new(move |outcome| {
+            let outcome = match outcome {
+                Ok(()) => Ok(Accepted::Pending),
+                Err(refused) => Err(translate(refused, pending_per_client_max)),
+            };
+            // Whoever asked may have gone.
+            let _gone = answer.send(outcome);
+        });
+        if to.send(daruma_driver::Submission { transaction, answer }).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn translate(refused: DriverRefused, pending_per_client_max: usize) -> Refused {
+    match refused {
+        DriverRefused::Invalid(TransactionError::TooLarge { max, .. }) => Refused::TooLarge { max },
+        DriverRefused::Invalid(TransactionError::Signature { .. }) => Refused::BadSignature,
+        DriverRefused::Malformed { reason } => Refused::Malformed { reason },
+        DriverRefused::Superseded { last }
+        | DriverRefused::Pool(PoolRefusal::Superseded { last }) => Refused::StaleNonce { last },
+        DriverRefused::Pool(PoolRefusal::Full { .. }) => {
+            Refused::PoolFull { retry_after_ms: RETRY_AFTER_MS }
+        }
+        DriverRefused::Pool(PoolRefusal::ClientFull { .. }) => Refused::ClientQueueFull {
+            max: pending_per_client_max,
+            retry_after_ms: RETRY_AFTER_MS,
+        },
+        DriverRefused::Pool(refusal @ PoolRefusal::SameNonce) => {
+            Refused::Malformed { reason: refusal.to_string() }
+        }
+        DriverRefused::Busy => Refused::NotReady { reason: "the node is stopping".into() },
+    }
+}
+
+/// Passes the driver's events on.
+pub(crate) async fn events(
+    mut from: broadcast::Receiver<DriverEvent>,
+    to: broadcast::Sender<LedgerEvent>,
+) {
+    loop {
+        let event = match from.recv().await {
+            Ok(DriverEvent::Executed { header, hash, transactions }) => {
+                LedgerEvent::Executed { header, hash, transactions }
+            }
+            Ok(DriverEvent::Attested { certificate, transactions }) => {
+                LedgerEvent::Attested { certificate, transactions }
+            }
+            // The server looks into the ledger for what it missed.
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        // Nobody may be listening.
+        let _unheard = to.send(event);
+    }
+}
+
+/// Turns the engine's status into the server's, as it moves.
+pub(crate) async fn status(
+    mut from: watch::Receiver<Arc<Status>>,
+    to: watch::Sender<Arc<StatusSnapshot>>,
+    view: Health,
+) {
+    loop {
+        let status = from.borrow_and_update().clone();
+        to.send_replace(Arc::new(view.snapshot(&status)));
+        tokio::time::sleep(STATUS_PERIOD).await;
+        if from.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What a node's health is judged by, beside the engine's status.
+#[derive(Clone)]
+pub(crate) struct Health {
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) network: Network,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Health {
+    /// The server's picture of `status`.
+    pub(crate) fn snapshot(&self, status: &Status) -> StatusSnapshot {
+        // The f+1-th highest head of the peers: at least one correct replica has it.
+        let mut heads: Vec<u64> = status.peer_heads.iter().map(|(_, head)| head.0).collect();
+        heads.sort_unstable_by(|a, b| b.cmp(a));
+        let weak = self.spec.thresholds().weak();
+        let shown = heads.get(weak.saturating_sub(1)).copied().unwrap_or(0);
+        let behind = shown.max(status.head.0).saturating_sub(status.executed.height.0);
+        let links = status.links.iter().enumerate();
+        StatusSnapshot {
+            summary: status.summary.clone(),
+            behind,
+            pending: status.pending,
+            not_ready: self.not_ready(status, behind),
+            detector: DetectorStatus {
+                beats: status.beats.iter().copied().map(u64::from).collect(),
+                beats_max: status.beat_limit.into(),
+                stalled: status.count.into(),
+                stalled_max: status.count_limit.into(),
+                watched: status.pending,
+            },
+            links: links
+                .map(|(index, (sending, receiving))| LinkStatus {
+                    peer: ReplicaId(index as u16),
+                    sending: *sending,
+                    receiving: *receiving,
+                })
+                .collect(),
+            repairs: self.counters.repaired.load(Ordering::Relaxed),
+        }
+    }
+
+    fn not_ready(&self, status: &Status, behind: u64) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if status.phase != 0 {
+            reasons.push(format!("view {} is being established", status.view));
+        } else if !status.active {
+            reasons.push(format!("the new-view of ballot {} is awaited", status.ballot));
+        }
+        let connected = self.network.peers().iter().filter(|peer| peer.connected).count();
+        let needed = self.spec.thresholds().quorum().saturating_sub(1);
+        if connected < needed {
+            reasons.push(format!("{connected} peers are connected, {needed} are needed"));
+        }
+        if behind > BEHIND_READY_MAX {
+            reasons.push(format!("{behind} blocks behind"));
+        }
+        reasons
+    }
+}
+
+/// The peers as the network knows them.
+pub(crate) fn peers(network: &Network) -> Vec<PeerInfo> {
+    let peers = network.peers();
+    peers
+        .iter()
+        .map(|peer| PeerInfo {
+            replica: peer.id,
+            connected: peer.connected,
+            queued: peer.queued_frames,
+            dropped: peer.dropped_frames,
+        })
+        .collect()
+}
