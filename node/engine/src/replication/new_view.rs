@@ -236,3 +236,101 @@ impl Replication {
         self.new_view.as_ref().filter(|held| held.ballot == ballot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use daruma_types::{ChainId, SecretKey, SignerSet, View, VoteKind};
+
+    const CHAIN: ChainId = ChainId(Hash([7; 32]));
+
+    /// Blocks without transactions, one above the other; `branch` tells chains apart.
+    fn chain(length: u64, branch: u64) -> Vec<Block> {
+        let mut parent = CHAIN.0;
+        (1..=length)
+            .map(|height| {
+                let block =
+                    Block::build(CHAIN, Height(height), parent, ReplicaId(0), branch, vec![]);
+                parent = block.hash();
+                block
+            })
+            .collect()
+    }
+
+    fn certificate(kind: VoteKind, ballot: u64, block: &Block) -> Certificate {
+        Certificate {
+            kind,
+            ballot: Ballot(ballot),
+            height: block.header.height,
+            hash: block.hash(),
+            signers: SignerSet::EMPTY,
+            signatures: vec![],
+        }
+    }
+
+    fn report(
+        replica: u16,
+        head: Option<(u64, &Block)>,
+        prepared: Option<(u64, &Block)>,
+    ) -> Report {
+        let head = head.map_or(HeadClaim::genesis(CHAIN), |(ballot, block)| HeadClaim {
+            height: block.header.height,
+            hash: block.hash(),
+            certificate: Some(certificate(VoteKind::Commit, ballot, block)),
+        });
+        let prepared = prepared.map(|(b, block)| certificate(VoteKind::Prepare, b, block));
+        let key = SecretKey::from_bytes(&[1; 32]);
+        Report::sign(CHAIN, ReplicaId(replica), View(9), head, prepared, &key)
+    }
+
+    fn headers(blocks: &[Block]) -> Vec<Header> {
+        blocks.iter().map(|block| block.header.clone()).collect()
+    }
+
+    #[test]
+    fn the_highest_head_is_the_base_and_the_highest_rank_above_it_the_tip() {
+        let blocks = chain(5, 0);
+        let reports = [
+            report(0, Some((1, &blocks[0])), Some((1, &blocks[3]))),
+            report(1, Some((1, &blocks[1])), Some((1, &blocks[4]))),
+            report(2, None, Some((1, &blocks[2]))),
+        ];
+        let selection = select(&reports).unwrap();
+        assert_eq!(selection.base.height, Height(2));
+        assert_eq!(selection.tip.unwrap().height, Height(5));
+        assert!(supported(&selection, &headers(&blocks[2..5])));
+    }
+
+    #[test]
+    fn a_later_ballot_outranks_a_higher_block() {
+        let (old, new) = (chain(5, 0), chain(2, 1));
+        let reports = [report(0, None, Some((1, &old[4]))), report(1, None, Some((2, &new[1])))];
+        assert_eq!(select(&reports).unwrap().tip.unwrap().hash, new[1].hash());
+    }
+
+    #[test]
+    fn a_certificate_that_the_bases_own_outranks_is_not_taken_over() {
+        let (old, new) = (chain(5, 0), chain(3, 1));
+        let reports = [report(0, Some((2, &new[2])), None), report(1, None, Some((1, &old[4])))];
+        let selection = select(&reports).unwrap();
+        assert!(selection.tip.is_none());
+        assert!(supported(&selection, &[]));
+        assert!(!supported(&selection, &headers(&old[3..5])));
+    }
+
+    #[test]
+    fn headers_that_are_not_exactly_the_chain_to_the_tip_are_not_supported() {
+        let (blocks, other) = (chain(4, 0), chain(4, 1));
+        let reports = [report(0, None, Some((1, &blocks[3])))];
+        let selection = select(&reports).unwrap();
+        let good = headers(&blocks);
+        assert!(supported(&selection, &good));
+        assert!(!supported(&selection, &good[..3]), "the tip is missing");
+        assert!(!supported(&selection, &good[1..]), "the first is missing");
+        assert!(!supported(&selection, &[]), "all are missing");
+        let mut slipped_in = good;
+        slipped_in[1] = other[1].header.clone();
+        assert!(!supported(&selection, &slipped_in), "one is another's");
+    }
+}
