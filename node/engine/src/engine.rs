@@ -17,7 +17,7 @@ use crate::outbox::Outbox;
 use crate::pool::Pool;
 use crate::replication::{EngineHead, Replication};
 use crate::view::{Certified, Claims, ViewEstablishment};
-use crate::{Effect, Illegal, Input, Status};
+use crate::{Effect, Illegal, Input, PoolRefusal, Status};
 
 /// Requests for committed blocks that one peer may have answered between two ticks: each costs a
 /// read of the ledger and megabytes of traffic.
@@ -216,10 +216,9 @@ impl Engine {
                 self.attestations.on_attestation(attestation, context, out);
             }
             Message::Transactions(transactions) => {
-                let executed = self.replication.executed().height;
                 for transaction in transactions {
-                    // A full pool is answered to clients only; the peer keeps what it sent.
-                    let _refused = self.pool.insert(transaction, false, executed, &context.local);
+                    // A refusal is answered to clients only; the peer keeps what it sent.
+                    let _refused = self.pool_in(transaction, false);
                 }
             }
         }
@@ -286,19 +285,23 @@ impl Engine {
         }
     }
 
+    /// Takes a transaction into the pool unless its nonce was executed since it was checked.
+    fn pool_in(&mut self, transaction: Transaction, own: bool) -> Result<(), PoolRefusal> {
+        let last = self.replication.last_nonce_executed(&transaction.client);
+        match last.filter(|_| !daruma_types::supersedes(transaction.nonce, last)) {
+            Some(last) => Err(PoolRefusal::Superseded { last }),
+            None => {
+                let executed = self.replication.executed().height;
+                self.pool.insert(transaction, own, executed, &self.context.local)
+            }
+        }
+    }
+
     fn submit(&mut self, transactions: Vec<Transaction>, out: &mut Outbox) {
-        let executed = self.replication.executed().height;
         let mut outcomes = Vec::with_capacity(transactions.len());
         let mut taken = Vec::new();
         for transaction in transactions {
-            let outcome = match self.replication.last_nonce_executed(&transaction.client) {
-                Some(last) if !daruma_types::supersedes(transaction.nonce, Some(last)) => {
-                    Err(crate::PoolRefusal::Superseded { last })
-                }
-                Some(_) | None => {
-                    self.pool.insert(transaction.clone(), true, executed, &self.context.local)
-                }
-            };
+            let outcome = self.pool_in(transaction.clone(), true);
             if outcome.is_ok() {
                 taken.push(transaction);
             }

@@ -262,3 +262,14 @@ fn a_replica_that_was_away_is_brought_back_by_summaries_alone_while_blocks_are_i
     assert_eq!(cluster.chains[2].0, cluster.chains[0].0);
     assert!(!cluster.chains[0].0.is_empty());
 }
+
+#[test]
+fn a_transaction_passed_on_after_its_execution_does_not_wait_for_ever() {
+    let mut cluster = Cluster::new(4, 1);
+    cluster.submit(0, 1, 1..=3);
+    let key = SecretKey::from_bytes(&[101; 32]);
+    let late = Transaction::sign(cluster.door.0.chain(), &key, 2, vec![1]);
+    cluster.wire.push_back((ReplicaId(1), ReplicaId(0), Message::Transactions(vec![late])));
+    cluster.deliver_all();
+    assert_eq!(cluster.engines[0].status().pending, 0);
+}
