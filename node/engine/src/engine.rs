@@ -21,7 +21,7 @@ use crate::{Effect, Illegal, Input, PoolRefusal, Status};
 
 /// Requests for committed blocks that one peer may have answered between two ticks: each costs a
 /// read of the ledger and megabytes of traffic.
-const SERVED_PER_TICK: u32 = 4;
+const SERVED_PER_TICK: u32 = 2;
 
 /// What is remembered of a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -487,7 +487,7 @@ impl Engine {
             count,
             patience,
             fetching_from: self.replication.fetching_from(),
-            peer_heads: self.peer_heads(),
+            peers: self.peers.iter().map(|peer| peer.summary.clone()).collect(),
         }
     }
 }

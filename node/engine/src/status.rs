@@ -53,6 +53,6 @@ pub struct Status {
     pub links: Vec<(u64, u64)>,
     /// From whom committed blocks are being fetched.
     pub fetching_from: Option<ReplicaId>,
-    /// Each peer's committed head, as last heard.
-    pub peer_heads: Vec<(ReplicaId, Height)>,
+    /// Each replica's summary, as last heard; none of this replica's own.
+    pub peers: Vec<Option<Summary>>,
 }

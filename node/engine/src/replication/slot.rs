@@ -37,6 +37,8 @@ pub(crate) struct Slot {
     pub(crate) prepares: Vec<Option<Held>>,
     /// Each replica's first commit.
     pub(crate) commits: Vec<Option<Held>>,
+    /// Who was found to contradict itself here; told once.
+    contradicted: SignerSet,
 }
 
 impl Slot {
@@ -47,6 +49,7 @@ impl Slot {
             prepared: None,
             prepares: vec![None; replicas],
             commits: vec![None; replicas],
+            contradicted: SignerSet::EMPTY,
         }
     }
 
@@ -57,14 +60,15 @@ impl Slot {
         }
     }
 
-    /// Keeps `voter`'s first vote of this kind. False if it had voted for another block.
+    /// Keeps `voter`'s first vote of this kind. False if it had voted for another block, and was not
+    /// found to contradict itself here before: there is one piece of evidence, not a flood.
     pub(crate) fn record(&mut self, kind: VoteKind, voter: ReplicaId, held: Held) -> bool {
         let votes = match kind {
             VoteKind::Prepare => &mut self.prepares,
             VoteKind::Commit => &mut self.commits,
         };
         match votes.get_mut(voter.index()) {
-            Some(Some(before)) => before.hash == held.hash,
+            Some(Some(before)) => before.hash == held.hash || !self.contradicted.insert(voter),
             Some(place) => {
                 *place = Some(held);
                 true
@@ -150,6 +154,7 @@ mod tests {
         assert!(slot.record(VoteKind::Prepare, ReplicaId(1), held(1)));
         assert!(slot.record(VoteKind::Prepare, ReplicaId(1), held(1)));
         assert!(!slot.record(VoteKind::Prepare, ReplicaId(1), held(2)));
+        assert!(slot.record(VoteKind::Prepare, ReplicaId(1), held(3)), "told once");
         assert_eq!(slot.voters(VoteKind::Prepare, &Hash([2; 32])).len(), 0);
     }
 
