@@ -56,10 +56,9 @@ fn translate(refused: DriverRefused, pending_per_client_max: usize) -> Refused {
         DriverRefused::Pool(PoolRefusal::Full { .. }) => {
             Refused::PoolFull { retry_after_ms: RETRY_AFTER_MS }
         }
-        DriverRefused::Pool(PoolRefusal::ClientFull { .. }) => Refused::ClientQueueFull {
-            max: pending_per_client_max,
-            retry_after_ms: RETRY_AFTER_MS,
-        },
+        DriverRefused::Pool(PoolRefusal::ClientFull { .. }) => {
+            Refused::ClientQueueFull { max: pending_per_client_max, retry_after_ms: RETRY_AFTER_MS }
+        }
         DriverRefused::Pool(refusal @ PoolRefusal::SameNonce) => {
             Refused::Malformed { reason: refusal.to_string() }
         }
@@ -117,7 +116,7 @@ impl Health {
     /// The server's picture of `status`.
     pub(crate) fn snapshot(&self, status: &Status) -> StatusSnapshot {
         // The f+1-th highest head of the peers: at least one correct replica has it.
-        let mut heads: Vec<u64> = status.peer_heads.iter().map(|(_, head)| head.0).collect();
+        let mut heads: Vec<u64> = status.peers.iter().flatten().map(|peer| peer.head.0).collect();
         heads.sort_unstable_by(|a, b| b.cmp(a));
         let weak = self.spec.thresholds().weak();
         let shown = heads.get(weak.saturating_sub(1)).copied().unwrap_or(0);

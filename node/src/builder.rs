@@ -17,10 +17,10 @@ use daruma_types::{Ed25519, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tracing::info;
 
+use crate::NodeConfig;
 use crate::bridge::{self, Health};
 use crate::config::{ConfigError, Place};
 use crate::keys::{KeyError, SecretSeed};
-use crate::NodeConfig;
 
 /// Clients' transactions on their way from the RPC server to the driver.
 const SUBMISSIONS_MAX: usize = 1024;

@@ -1,0 +1,145 @@
+//! The `node_`, `net_`, `consensus_` and `rpc_` methods.
+
+use std::sync::Arc;
+
+use daruma_rpc_api::{
+    ConsensusState, DetectorState, Health, Hex, LinkState, MethodList, MonitorState, NodeApiServer,
+    NodeStatus, Number, Peer, SlotState,
+};
+use daruma_types::{ReplicaId, SignerSet, SlotLine, VStatus, View};
+use jsonrpsee::core::{RpcResult, async_trait};
+
+use crate::context::{Context, Work, ledger_failed};
+use crate::{PeerInfo, StatusSnapshot};
+
+/// Answers the methods about the node.
+pub(crate) struct NodeMethods(pub(crate) Arc<Context>);
+
+#[async_trait]
+impl NodeApiServer for NodeMethods {
+    async fn node_status(&self) -> RpcResult<NodeStatus> {
+        let head = self.0.blocking(Work::Read, |_, ledger| ledger.head().map_err(ledger_failed));
+        let head = head.await?;
+        let backend = &self.0.backend;
+        let status = self.0.snapshot();
+        let connected = (backend.peers)().iter().filter(|peer| peer.connected).count();
+        Ok(NodeStatus {
+            chain_id: Hex(backend.spec.chain_id().0),
+            chain: backend.spec.name().to_owned(),
+            node: backend.node.name.clone(),
+            node_id: backend.node.replica.0,
+            version: backend.node.version.clone(),
+            height: Number(head.statement.height.0),
+            block_hash: Hex(head.statement.block),
+            state_root: Hex(head.statement.state_root),
+            view: Number(status.summary.view.0),
+            phase: status.summary.phase,
+            primary: self.0.primary(status.summary.view),
+            behind: Number(status.behind),
+            peers_connected: connected,
+            pending: status.pending,
+        })
+    }
+
+    async fn node_health(&self) -> RpcResult<Health> {
+        Ok(self.0.health())
+    }
+
+    async fn net_peers(&self) -> RpcResult<Vec<Peer>> {
+        let spec = &self.0.backend.spec;
+        let peer = |info: PeerInfo| {
+            spec.replica(info.replica).map(|replica| Peer {
+                id: info.replica.0,
+                name: replica.name.clone(),
+                address: replica.address.clone(),
+                transport_key: Hex(replica.transport_key),
+                connected: info.connected,
+                queued: info.queued,
+                dropped: Number(info.dropped),
+            })
+        };
+        Ok((self.0.backend.peers)().into_iter().filter_map(peer).collect())
+    }
+
+    async fn consensus_state(&self) -> RpcResult<ConsensusState> {
+        let status = self.0.snapshot();
+        let (summary, detector) = (&status.summary, &status.detector);
+        let monitor = &summary.monitor;
+        let numbers = |values: &[u64]| values.iter().copied().map(Number).collect();
+        let links = status.links.iter().map(|link| LinkState {
+            peer: link.peer.0,
+            sending: Number(link.sending),
+            receiving: Number(link.receiving),
+        });
+        Ok(ConsensusState {
+            view: Number(summary.view.0),
+            phase: summary.phase,
+            primary: self.0.primary(summary.view),
+            reports: ids(summary.reports),
+            ballot: Number(summary.ballot.0),
+            active: summary.active,
+            head: Number(summary.head.0),
+            head_hash: Hex(summary.head_hash),
+            executed: Number(summary.executed.0),
+            attested: Number(summary.attested.0),
+            prepared: summary.prepared.map(|(ballot, height)| (Number(ballot.0), Number(height.0))),
+            slots: summary.slots.iter().map(slot).collect(),
+            monitor: MonitorState {
+                status: status_name(monitor.status).to_owned(),
+                suspects: monitor.suspects,
+                demands: ids(monitor.demands),
+            },
+            detector: DetectorState {
+                beats: numbers(&detector.beats),
+                beats_max: Number(detector.beats_max),
+                stalled: Number(detector.stalled),
+                stalled_max: Number(detector.stalled_max),
+                watched: detector.watched,
+            },
+            links: links.collect(),
+            repairs: Number(status.repairs),
+        })
+    }
+
+    async fn methods(&self) -> RpcResult<MethodList> {
+        Ok(MethodList { methods: self.0.methods.get().cloned().unwrap_or_default() })
+    }
+}
+
+impl Context {
+    fn snapshot(&self) -> Arc<StatusSnapshot> {
+        Arc::clone(&self.backend.status.borrow())
+    }
+
+    /// Whether the node is well; cheap enough to be asked every second.
+    pub(crate) fn health(&self) -> Health {
+        let reasons = self.snapshot().not_ready.clone();
+        Health { live: true, ready: reasons.is_empty(), reasons }
+    }
+
+    fn primary(&self, view: View) -> String {
+        let id = self.backend.spec.thresholds().primary(view.0);
+        self.backend.spec.replica(id).map_or_else(|| id.to_string(), |r| r.name.clone())
+    }
+}
+
+fn ids(set: SignerSet) -> Vec<u16> {
+    set.iter().map(|ReplicaId(id)| id).collect()
+}
+
+fn slot(line: &SlotLine) -> SlotState {
+    SlotState {
+        height: Number(line.height.0),
+        block: line.accepted.then(|| format!("{:08x}", line.short)),
+        prepares: ids(line.prepares),
+        commits: ids(line.commits),
+    }
+}
+
+const fn status_name(status: VStatus) -> &'static str {
+    match status {
+        VStatus::Ok => "ok",
+        VStatus::NoService => "noService",
+        VStatus::VChange => "viewChange",
+    }
+}

@@ -1,0 +1,86 @@
+//! A replica that lies about itself, in unsigned summaries as well as in what it signs.
+
+use std::sync::Arc;
+
+use daruma_types::{
+    Attestation, Ballot, HeadClaim, Height, Message, ReplicaId, Report, SignerSet, Summary, View,
+};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Adversary, Surroundings};
+
+pub(crate) struct Liar {
+    random: ChaCha8Rng,
+}
+
+impl Liar {
+    pub(crate) fn new(random: ChaCha8Rng) -> Self {
+        Self { random }
+    }
+
+    /// A number near `true_value`, or at an end of its range.
+    fn number(&mut self, true_value: u64) -> u64 {
+        match self.random.random_range(0..6) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => true_value.saturating_sub(1),
+            3 => true_value.saturating_add(self.random.random_range(1..100)),
+            _ => true_value,
+        }
+    }
+
+    fn summary(&mut self, honest: &Summary) -> Summary {
+        let mut summary = honest.clone();
+        summary.view = View(self.number(summary.view.0));
+        summary.phase = self.random.random_range(0..=1);
+        summary.ballot = Ballot(self.number(summary.ballot.0));
+        summary.active = self.random.random();
+        summary.head = Height(self.number(summary.head.0));
+        summary.executed = Height(self.number(summary.executed.0));
+        summary.attested = Height(self.number(summary.attested.0));
+        if self.random.random_bool(0.2) {
+            summary.head_hash.0[0] ^= 1;
+            summary.state_root.0[0] ^= 1;
+        }
+        if self.random.random_bool(0.3) {
+            let rank = (self.random.random(), self.random.random());
+            summary.prepared = Some((Ballot(rank.0), Height(rank.1)));
+        }
+        for line in &mut summary.slots {
+            if self.random.random_bool(0.3) {
+                line.prepares = SignerSet(self.random.random());
+                line.commits = SignerSet(self.random.random());
+                line.accepted = self.random.random();
+            }
+        }
+        summary
+    }
+}
+
+impl Adversary for Liar {
+    fn outgoing(
+        &mut self,
+        _: ReplicaId,
+        message: Arc<Message>,
+        around: &Surroundings<'_>,
+    ) -> Vec<Arc<Message>> {
+        let chain = around.committee.chain();
+        let lie = match &*message {
+            Message::Summary(honest) => Message::Summary(self.summary(honest)),
+            Message::Report(honest) => {
+                // It never saw a block.
+                let head = HeadClaim::genesis(chain);
+                let (own, view) = (around.own, honest.view);
+                Message::Report(Report::sign(chain, own, view, head, None, around.signer))
+            }
+            Message::Attestation(honest) => {
+                let mut statement = honest.statement;
+                statement.state_root.0[0] ^= self.random.random_range(0..=1);
+                Message::Attestation(Attestation::sign(statement, around.own, chain, around.signer))
+            }
+            _ => return vec![message],
+        };
+        vec![Arc::new(lie)]
+    }
+}

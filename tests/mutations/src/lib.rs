@@ -1,0 +1,72 @@
+//! Shows that the simulator's checkers bite: puts a fault into a copy of the code, builds the
+//! simulator from it, and requires that some seed notices.
+//!
+//! `mutations.toml` lists the faults. A fault that no seed of its budget notices is a failure, and so
+//! is one whose text is no longer in the code exactly once.
+
+mod catalogue;
+mod simulator;
+mod workspace;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use catalogue::{Mutation, parse};
+pub use simulator::{RUN_TIME_MAX, Verdict, build, run};
+pub use workspace::Workspace;
+
+/// Why a mutation could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum MutationError {
+    /// The catalogue, or what it relies on, is malformed.
+    #[error("{why}")]
+    Catalogue {
+        /// What is wrong.
+        why: String,
+    },
+    /// The text to change is not there exactly once.
+    #[error("{name}: the text to change occurs {found} times in {file}, not once")]
+    Occurrences {
+        /// The mutation.
+        name: String,
+        /// The file.
+        file: String,
+        /// How often the text occurs.
+        found: usize,
+    },
+    /// A file or a program.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The copy does not build.
+    #[error("the simulator does not build:\n{output}")]
+    Build {
+        /// The compiler's last lines.
+        output: String,
+    },
+    /// The simulator said something that is not understood.
+    #[error("the simulator ended with {status} and said:\n{text}")]
+    Output {
+        /// How it ended.
+        status: String,
+        /// What it said.
+        text: String,
+    },
+}
+
+/// Whether `verdict` is what `mutation` must come to: a broken rule, of those that are expected.
+#[must_use]
+pub fn noticed(mutation: &Mutation, verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Holds => false,
+        Verdict::Hangs => true,
+        Verdict::Broken { rule, .. } => {
+            mutation.expect.iter().any(|name| rule.starts_with(name.as_str()))
+        }
+    }
+}

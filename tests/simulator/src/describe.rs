@@ -1,0 +1,123 @@
+//! Messages, effects and facts in one line each, for traces.
+
+use daruma_engine::{Disbelief, Observation, Suspicion};
+use daruma_types::{Message, Promise};
+
+/// A message in one line.
+pub(crate) fn message(message: &Message) -> String {
+    let name = message.name();
+    match message {
+        Message::Token { counter } | Message::TokenReturn { counter } => {
+            format!("{name} {counter}")
+        }
+        Message::Summary(s) => format!(
+            "{name} view {}.{} ballot {}{} head {} executed {} attested {} prepared {:?} slots {} \
+             reports {:b} {:?} suspects {} demands {:b}",
+            s.view,
+            s.phase,
+            s.ballot,
+            if s.active { " active" } else { "" },
+            s.head,
+            s.executed,
+            s.attested,
+            s.prepared,
+            s.slots.len(),
+            s.reports.0,
+            s.monitor.status,
+            s.monitor.suspects,
+            s.monitor.demands.0,
+        ),
+        Message::Demand(demand) => format!("{name} to leave view {}", demand.view),
+        Message::Leave(leave) => format!("{name} of view {}", leave.view),
+        Message::Report(report) => format!(
+            "{name} of {} for view {} head {} prepared {:?}",
+            report.replica,
+            report.view,
+            report.head.height,
+            report.prepared.as_ref().map(|p| (p.rank(), p.hash)),
+        ),
+        Message::Enter(enter) => format!("{name} view {}", enter.view),
+        Message::NewView(new_view) => {
+            let headers: Vec<_> =
+                new_view.headers.iter().map(|header| (header.height, header.hash())).collect();
+            let reports: Vec<_> = new_view.reports.iter().map(|r| r.replica.0).collect();
+            format!("{name} ballot {} reports {reports:?} headers {headers:?}", new_view.ballot)
+        }
+        Message::PrePrepare(proposal) => format!(
+            "{name} ballot {} height {} {:?} on {:?}, {} transactions",
+            proposal.ballot,
+            proposal.block.header.height,
+            proposal.block.hash(),
+            proposal.block.header.parent,
+            proposal.block.transactions.len(),
+        ),
+        Message::Vote(vote) => format!(
+            "{} ballot {} height {} {:?}",
+            vote.kind.name(),
+            vote.ballot,
+            vote.height,
+            vote.hash
+        ),
+        Message::Certificate(c) => format!(
+            "{name} of {} ballot {} height {} {:?}",
+            c.kind.name(),
+            c.ballot,
+            c.height,
+            c.hash
+        ),
+        Message::Want(want) => format!("{name} {:?}", want.blocks),
+        Message::Body(block) => format!("{name} {} {:?}", block.header.height, block.hash()),
+        Message::Fetch { from, count } => format!("{name} {count} from {from}"),
+        Message::Blocks(blocks) => {
+            let heights: Vec<_> = blocks.iter().map(|b| b.block.header.height.0).collect();
+            format!("{name} {heights:?}")
+        }
+        Message::Attestation(a) => {
+            format!("{name} of {} height {} {:?}", a.replica, a.statement.height, a.statement.block)
+        }
+        Message::Transactions(transactions) => {
+            let nonces: Vec<_> = transactions.iter().map(|t| (t.client, t.nonce)).collect();
+            format!("{name} {nonces:?}")
+        }
+    }
+}
+
+/// A promise in one line.
+pub(crate) fn promise(promise: &Promise) -> String {
+    match promise {
+        Promise::View { view, phase, .. } => format!("view {view}.{phase}"),
+        Promise::Prepare { ballot, height, hash, .. } => {
+            format!("prepare ballot {ballot} height {height} {hash:?}")
+        }
+        Promise::Body { block } => {
+            format!("body {} {:?}", block.header.height, block.hash())
+        }
+        Promise::Prepared { certificate: c } => {
+            format!("prepared ballot {} height {} {:?}", c.ballot, c.height, c.hash)
+        }
+    }
+}
+
+/// The kind of a fact, for counters.
+pub(crate) const fn observation(observation: &Observation) -> &'static str {
+    match observation {
+        Observation::View { .. } => "observed: view",
+        Observation::Activated { .. } => "observed: activated",
+        Observation::Suspected { reason, .. } => match reason {
+            Suspicion::Unresponsive => "suspected: unresponsive",
+            Suspicion::NoProgress => "suspected: no progress",
+            Suspicion::Censorship => "suspected: censorship",
+        },
+        Observation::Equivocation { .. } => "observed: equivocation",
+        Observation::Diverged { .. } => "observed: diverged",
+        Observation::Disbelieved { reason, .. } => match reason {
+            Disbelief::OutsideWindow => "disbelieved: outside window",
+            Disbelief::SecondProposal => "disbelieved: second proposal",
+            Disbelief::WrongParent => "disbelieved: wrong parent",
+            Disbelief::StaleNonce => "disbelieved: stale nonce",
+            Disbelief::TimeRunsBackwards => "disbelieved: time runs backwards",
+            Disbelief::NewViewNotSupported => "disbelieved: new-view not supported",
+        },
+        Observation::Repaired(_) => "observed: repaired",
+    }
+}

@@ -1,0 +1,32 @@
+//! Bounds and fixed times of a simulated run, each with its reason.
+
+/// Replicas of a simulated chain: the runs of a search must stay cheap, and `n = 16` has every
+/// relation between the vote counts that larger ones have.
+pub const REPLICAS_MAX: usize = 16;
+
+/// Transactions remembered as verified. Past it all are forgotten and verified again.
+pub const VERIFIED_MAX: usize = 65_536;
+
+/// Blocks that wait for execution at one replica before the run counts as out of bounds: two
+/// windows of the largest size.
+pub const EXECUTION_QUEUE_MAX: usize = 2 * daruma_types::limits::WINDOW_MAX;
+
+/// Effects that wait for the disk at one replica before the run counts as out of bounds. A slow disk
+/// takes 0.25 s; this is what a busy replica says in some seconds.
+pub const OUTBOX_MAX: usize = 65_536;
+
+/// From the moment a block is durable to the moment the engine is told.
+pub const TOLD_AFTER_US: u64 = 50;
+
+/// How often it is looked whether the run has reached its end.
+pub const END_CHECK_US: u64 = 100_000;
+
+/// For how long clients go on asking for new operations after the faults have stopped, so that
+/// service after the faults is seen.
+pub const CALM_CLIENTS_US: u64 = 1_000_000;
+
+/// Every so many messages one is encoded, decoded and compared.
+pub const ROUND_TRIP_EVERY: u64 = 64;
+
+/// Milliseconds since 1970 at which every run starts: 2026-01-01.
+pub const EPOCH_MS: u64 = 1_767_225_600_000;

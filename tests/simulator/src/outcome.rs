@@ -1,0 +1,137 @@
+//! What came of a run.
+
+use std::collections::BTreeMap;
+
+/// The rules of DESIGN 9 as they are checked, and those that protect the checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// 1: equal height means equal block.
+    Agreement,
+    /// 2: only what clients signed, each at most once, in nonce order.
+    Validity,
+    /// 3: what was confirmed or executed is never lost.
+    Durability,
+    /// 4: equal height means equal state and receipts.
+    Determinism,
+    /// 5: what clients asked for is executed in bounded time.
+    Progress,
+    /// No correct replica signs two statements that contradict each other, restarts included.
+    OneVote,
+    /// Certificates and evidence never tell an untruth about correct replicas.
+    Evidence,
+    /// The store or the ledger refused what a correct replica asked of it.
+    Refused,
+    /// 6: without a fault in memory or at rest, nothing is found to repair.
+    Closure,
+    /// What is queued stays within its bound.
+    Bounds,
+    /// Changed bytes are refused; unchanged ones decode to what they were made of.
+    Codec,
+    /// Correct code does not panic.
+    Panic,
+}
+
+impl Invariant {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Agreement => "agreement",
+            Self::Validity => "validity",
+            Self::Durability => "durability",
+            Self::Determinism => "determinism",
+            Self::Progress => "progress",
+            Self::OneVote => "one-vote",
+            Self::Evidence => "evidence",
+            Self::Refused => "refused",
+            Self::Closure => "closure",
+            Self::Bounds => "bounds",
+            Self::Codec => "codec",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+/// A rule that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// When, in microseconds of virtual time.
+    pub at_us: u64,
+    /// What was seen.
+    pub what: String,
+}
+
+impl core::fmt::Display for Violation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} at {} ms: {}", self.invariant.name(), self.at_us / 1000, self.what)
+    }
+}
+
+/// Counts of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Virtual time from start to end.
+    pub virtual_us: u64,
+    /// Virtual time from calm to the end.
+    pub quiet_us: u64,
+    /// Heights that some correct replica executed.
+    pub heights: u64,
+    /// Transactions in them that took effect or aborted.
+    pub executed: u64,
+    /// Transactions that clients held as confirmed.
+    pub confirmed: u64,
+    /// The highest view of a correct replica.
+    pub views: u64,
+    /// Messages sent, each counted once for each receiver.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Messages that the door of a correct replica refused.
+    pub refused: u64,
+    /// Everything else worth counting: faults injected and facts observed, by name.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, name: &'static str) {
+        *self.counts.entry(name).or_default() += 1;
+    }
+
+    /// Adds another run's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.virtual_us += other.virtual_us;
+        self.quiet_us = self.quiet_us.max(other.quiet_us);
+        self.heights += other.heights;
+        self.executed += other.executed;
+        self.confirmed += other.confirmed;
+        self.views += other.views;
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+        self.refused += other.refused;
+        for (name, count) in &other.counts {
+            *self.counts.entry(name).or_default() += count;
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The rules that did not hold. A run ends at the first event that breaks one.
+    pub violations: Vec<Violation>,
+    /// Counts.
+    pub stats: Stats,
+    /// A fingerprint of all that happened: equal for equal plans and builds.
+    pub trace_hash: u64,
+}
+
+impl Outcome {
+    /// Whether every rule held.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.violations.is_empty()
+    }
+}

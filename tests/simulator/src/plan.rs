@@ -1,0 +1,239 @@
+//! What a run is made of.
+
+use daruma_adversary::Behaviour;
+use daruma_engine::{ChainLimits, LocalLimits};
+use daruma_types::{ReplicaId, Thresholds};
+
+use crate::{LinkSettings, Outcome, Scheme, limits, trace::Sink, world::World};
+
+/// How clients behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// How many there are.
+    pub clients: u16,
+    /// Longest pause between two new operations of one client, in microseconds.
+    pub pause_us_max: u64,
+    /// Unconfirmed operations of one client at once, at most.
+    pub in_flight: usize,
+    /// Bytes of one operation, at most.
+    pub operation_bytes_max: usize,
+    /// After this time without confirmation, the same bytes go to another replica.
+    pub retry_us: u64,
+    /// Operations that go to all replicas at once, per mille.
+    pub to_all: u32,
+    /// Operations for which the client signs a second, different one with the same nonce, per mille.
+    pub two_faced: u32,
+}
+
+/// Which faults the schedule may use until calm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FaultKinds {
+    /// The replicas fall apart in two groups, for a while.
+    pub partitions: bool,
+    /// Single links are cut in one direction, for a while.
+    pub one_way_cuts: bool,
+    /// Single replicas crash and start again.
+    pub crashes: bool,
+    /// All replicas crash at once and start again.
+    pub power_loss: bool,
+    /// Single disks become slow, for a while.
+    pub slow_disks: bool,
+    /// Some replicas start late.
+    pub late_starts: bool,
+}
+
+impl FaultKinds {
+    /// Everything.
+    pub const ALL: Self = Self {
+        partitions: true,
+        one_way_cuts: true,
+        crashes: true,
+        power_loss: true,
+        slow_disks: true,
+        late_starts: true,
+    };
+}
+
+/// A run: replicas, network, disks, clients, faults. The seed decides everything that is drawn while
+/// it runs, so equal plans have equal runs.
+///
+/// Two phases: in the first, faults are injected; at calm everything heals, Byzantine replicas stay
+/// as they are, and from then on progress is required within [`Plan::quiet_ms_max`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Decides what is drawn.
+    pub seed: u64,
+    /// `n` and `f`.
+    pub thresholds: Thresholds,
+    /// The signatures.
+    pub scheme: Scheme,
+    /// The chain's bounds.
+    pub chain: ChainLimits,
+    /// The replicas' own bounds and patience.
+    pub local: LocalLimits,
+    /// Time between two ticks of a replica.
+    pub tick_ms: u64,
+    /// The links until calm.
+    pub links: LinkSettings,
+    /// The faults until calm.
+    pub faults: FaultKinds,
+    /// Mean time between two faults of one kind, in milliseconds.
+    pub fault_every_ms: u64,
+    /// Virtual time until calm.
+    pub fault_phase_ms: u64,
+    /// Virtual time from calm to the end of everything that clients asked for, at most.
+    pub quiet_ms_max: u64,
+    /// The clients.
+    pub clients: ClientSettings,
+    /// Who is Byzantine, and how: at most `f`.
+    pub byzantine: Vec<(ReplicaId, Behaviour)>,
+    /// Time that a disk takes to make promises durable.
+    pub sync_us: u64,
+    /// Time that the execution of a block takes.
+    pub execute_us: u64,
+}
+
+impl Plan {
+    /// A run without faults, with the largest `f` for `replicas`, clamped to
+    /// 1..=[`limits::REPLICAS_MAX`].
+    #[must_use]
+    pub fn calm(seed: u64, replicas: usize) -> Self {
+        let replicas = replicas.clamp(1, limits::REPLICAS_MAX);
+        let faulty_max = Thresholds::largest_faulty(replicas);
+        #[expect(clippy::unwrap_used, reason = "1 <= n <= 16, and f is the largest allowed")]
+        let thresholds = Thresholds::new(replicas, faulty_max).unwrap();
+        Self {
+            seed,
+            thresholds,
+            scheme: Scheme::Fast,
+            chain: ChainLimits {
+                operation_bytes_max: 1024,
+                block_bytes_max: 64 * 1024,
+                block_transactions_max: 64,
+                window: 16,
+            },
+            local: LocalLimits::default(),
+            tick_ms: 25,
+            links: LinkSettings::QUIET,
+            faults: FaultKinds::default(),
+            fault_every_ms: 2_000,
+            fault_phase_ms: 5_000,
+            quiet_ms_max: 60_000,
+            clients: ClientSettings {
+                clients: 3,
+                pause_us_max: 200_000,
+                in_flight: 1,
+                operation_bytes_max: 64,
+                retry_us: 1_000_000,
+                to_all: 0,
+                two_faced: 0,
+            },
+            byzantine: Vec::new(),
+            sync_us: 500,
+            execute_us: 300,
+        }
+    }
+
+    /// Another number of replicas, with the largest `f`; Byzantine replicas beyond it become honest.
+    #[must_use]
+    pub fn replicas(self, replicas: usize) -> Self {
+        let thresholds = Self::calm(self.seed, replicas).thresholds;
+        Self { thresholds, ..self }.within_budget()
+    }
+
+    /// Exactly these Byzantine replicas; those beyond `f` are left honest.
+    #[must_use]
+    pub fn byzantine(self, byzantine: &[(ReplicaId, Behaviour)]) -> Self {
+        Self { byzantine: byzantine.to_vec(), ..self }.within_budget()
+    }
+
+    /// Exactly these kinds of faults.
+    #[must_use]
+    pub fn faults(self, faults: FaultKinds) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// These links until calm.
+    #[must_use]
+    pub fn links(self, links: LinkSettings) -> Self {
+        Self { links, ..self }
+    }
+
+    /// These signatures.
+    #[must_use]
+    pub fn scheme(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// This much virtual time until calm.
+    #[must_use]
+    pub fn heal_after_ms(self, fault_phase_ms: u64) -> Self {
+        Self { fault_phase_ms, ..self }
+    }
+
+    fn within_budget(mut self) -> Self {
+        let replicas = self.thresholds.replicas();
+        self.byzantine.retain(|(id, _)| id.index() < replicas);
+        self.byzantine.sort_unstable_by_key(|(id, _)| *id);
+        self.byzantine.dedup_by_key(|(id, _)| *id);
+        self.byzantine.truncate(self.thresholds.faulty_max());
+        self
+    }
+
+    /// Runs to the end, or to the first violation.
+    #[must_use]
+    pub fn run(&self) -> Outcome {
+        World::run(self, None)
+    }
+
+    /// The same, with a line for people about each thing that happens.
+    #[must_use]
+    pub fn run_traced(&self, sink: Sink<'_>) -> Outcome {
+        World::run(self, Some(sink))
+    }
+}
+
+impl core::fmt::Display for Plan {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "seed {} n={} f={}",
+            self.seed,
+            self.thresholds.replicas(),
+            self.thresholds.faulty_max()
+        )?;
+        for (id, behaviour) in &self.byzantine {
+            write!(f, " {id}={}", behaviour.name())?;
+        }
+        let FaultKinds { partitions, one_way_cuts, crashes, power_loss, slow_disks, late_starts } =
+            self.faults;
+        for (name, on) in [
+            ("partitions", partitions),
+            ("one-way-cuts", one_way_cuts),
+            ("crashes", crashes),
+            ("power-loss", power_loss),
+            ("slow-disks", slow_disks),
+            ("late-starts", late_starts),
+        ] {
+            if on {
+                write!(f, " {name}")?;
+            }
+        }
+        let links = &self.links;
+        write!(
+            f,
+            " delay={}..{}+{}us loss={} dup={} corrupt={}{} window={} block={} clients={}x{}",
+            links.delay_us_min,
+            links.delay_us_max,
+            links.jitter_us,
+            links.loss,
+            links.duplication,
+            links.corruption,
+            if links.ordered { "" } else { " unordered" },
+            self.chain.window,
+            self.chain.block_transactions_max,
+            self.clients.clients,
+            self.clients.in_flight,
+        )
+    }
+}

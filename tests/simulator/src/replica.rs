@@ -1,0 +1,120 @@
+//! One simulated replica: a real engine and a real ledger over a simulated disk.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use daruma_adversary::Adversary;
+use daruma_automaton_api::DynAutomaton;
+use daruma_engine::{Context, Effect, Engine, EngineHead};
+use daruma_ledger::{Ledger, LedgerReader};
+use daruma_store::{MemoryStore, Store};
+use daruma_types::{CertifiedBlock, ChainId, Promise, ReplicaId, Statement, Summary};
+
+/// What runs between two crashes. All of it is lost in a crash.
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
+    pub(crate) ledger: Ledger,
+    pub(crate) reader: LedgerReader,
+    /// Effects not yet performed, in order.
+    pub(crate) outbox: VecDeque<Effect>,
+    /// Promises at the front of the outbox that are durable.
+    pub(crate) durable: usize,
+    /// Promises of the outbox that are being made durable.
+    pub(crate) syncing: Option<usize>,
+    /// Blocks to execute, in order.
+    pub(crate) decided: VecDeque<CertifiedBlock>,
+    pub(crate) executing: bool,
+}
+
+/// A replica, running or crashed, with its disk.
+pub(crate) struct Replica {
+    pub(crate) id: ReplicaId,
+    pub(crate) context: Context,
+    /// 0, or 1 for the second twin.
+    pub(crate) side: usize,
+    pub(crate) correct: bool,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) running: Option<Running>,
+    /// Counts starts and crashes, so that events of an earlier life are known as such.
+    pub(crate) incarnation: u32,
+    /// Its wall clock at the start of the run.
+    pub(crate) epoch_ms: u64,
+    /// Its time between two ticks.
+    pub(crate) tick_us: u64,
+    pub(crate) disk_factor: u64,
+    /// Crash after so many more messages.
+    pub(crate) crash_after: Option<u32>,
+    pub(crate) adversary: Option<Box<dyn Adversary>>,
+    /// The last summary that its engine made, for the adversary.
+    pub(crate) summary: Option<Summary>,
+}
+
+impl Replica {
+    /// Starts from what the disk holds. Gives the first effects and the head that was found.
+    pub(crate) fn start(
+        &mut self,
+        automaton: Arc<dyn DynAutomaton>,
+        chain: ChainId,
+    ) -> Result<(Vec<Effect>, Statement), String> {
+        // What a store keeps in memory beside its rows is lost in a crash as well.
+        self.store = Arc::new(self.store.copy());
+        let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
+        let recovered = store.recover_journal().map_err(|error| error.to_string())?;
+        if recovered.dropped > 0 {
+            return Err(format!("{} rows of an undamaged journal were dropped", recovered.dropped));
+        }
+        let ledger = Ledger::open(store, automaton, chain).map_err(|error| error.to_string())?;
+        let head = ledger.head();
+        let statement = head.statement;
+        let head = EngineHead {
+            claim: head.claim.clone(),
+            timestamp_ms: head.timestamp_ms,
+            statement: head.statement,
+        };
+        let (engine, effects) = Engine::new(self.context.clone(), head, recovered.journal);
+        let reader = ledger.reader();
+        self.running = Some(Running {
+            engine,
+            ledger,
+            reader,
+            outbox: VecDeque::new(),
+            durable: 0,
+            syncing: None,
+            decided: VecDeque::new(),
+            executing: false,
+        });
+        self.incarnation += 1;
+        Ok((effects, statement))
+    }
+
+    /// Loses everything but the disk. With `flushed`, the promises that were on their way to the
+    /// disk arrived there.
+    pub(crate) fn crash(&mut self, flushed: bool) -> Result<(), String> {
+        self.incarnation += 1;
+        self.crash_after = None;
+        let Some(running) = self.running.take() else { return Ok(()) };
+        match running.syncing {
+            Some(count) if flushed => {
+                let promises = running.promises(running.durable, count);
+                self.store.journal(&promises).map_err(|error| error.to_string())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// Promises in the outbox, after the first `skip`.
+    pub(crate) fn promises(&self, skip: usize, count: usize) -> Vec<Promise> {
+        let promises = self.outbox.iter().filter_map(|effect| match effect {
+            Effect::Promise { promise, .. } => Some(promise.clone()),
+            Effect::Send { .. }
+            | Effect::Execute(_)
+            | Effect::ServeBlocks { .. }
+            | Effect::Pooled(_)
+            | Effect::Attested(_)
+            | Effect::Observed(_) => None,
+        });
+        promises.skip(skip).take(count).collect()
+    }
+}

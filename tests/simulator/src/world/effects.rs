@@ -1,0 +1,227 @@
+//! Effects, performed in order as a driver does: promises become durable before anything that
+//! follows them is done.
+
+use daruma_engine::{Effect, Observation};
+use daruma_store::Store;
+use daruma_types::{CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard};
+
+use super::{Event, World};
+use crate::{Invariant, describe, limits};
+
+impl World<'_> {
+    /// Puts effects in line, and performs as many as can be performed now.
+    pub(super) fn perform(&mut self, replica: usize, effects: Vec<Effect>) {
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        running.outbox.extend(effects);
+        if running.outbox.len() > limits::OUTBOX_MAX {
+            let what = format!("{} effects wait for the disk of {replica}", running.outbox.len());
+            self.broken((Invariant::Bounds, what));
+            return;
+        }
+        self.pump(replica);
+    }
+
+    /// Performs effects from the front of the line, up to a promise that is not durable.
+    fn pump(&mut self, replica: usize) {
+        let incarnation = self.replicas[replica].incarnation;
+        while self.lives(replica, incarnation) && self.violations.is_empty() {
+            let Some(running) = &mut self.replicas[replica].running else { return };
+            match running.outbox.front() {
+                None => return,
+                Some(Effect::Promise { .. }) if running.durable == 0 => {
+                    self.sync(replica);
+                    return;
+                }
+                Some(_) => {}
+            }
+            let Some(effect) = running.outbox.pop_front() else { return };
+            if matches!(effect, Effect::Promise { .. }) {
+                running.durable -= 1;
+            }
+            self.perform_one(replica, effect);
+        }
+    }
+
+    /// Makes all promises that wait durable together, unless some already are on their way.
+    fn sync(&mut self, replica: usize) {
+        let replicas = &mut self.replicas[replica];
+        let Some(running) = &mut replicas.running else { return };
+        if running.syncing.is_some() {
+            return;
+        }
+        let promises =
+            running.outbox.iter().filter(|effect| matches!(effect, Effect::Promise { .. }));
+        running.syncing = Some(promises.count());
+        let at_us = self.now_us + self.plan.sync_us * replicas.disk_factor;
+        let incarnation = replicas.incarnation;
+        self.queue.push(at_us, Event::Synced { replica, incarnation });
+    }
+
+    /// The disk says that the promises are durable.
+    pub(super) fn synced(&mut self, replica: usize, incarnation: u32) {
+        if !self.lives(replica, incarnation) {
+            return;
+        }
+        let id = self.replicas[replica].id;
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        let Some(count) = running.syncing.take() else { return };
+        let promises = running.promises(running.durable, count);
+        running.durable += count;
+        for promise in &promises {
+            self.trace.line(self.now_us, || format!("{id} keeps {}", describe::promise(promise)));
+        }
+        if let Err(error) = self.replicas[replica].store.journal(&promises) {
+            let wanted: Vec<String> = promises.iter().map(describe::promise).collect();
+            if self.replicas[replica].correct {
+                let what = format!("the store of {id}: {error}; asked for {wanted:?}");
+                self.broken((Invariant::Refused, what));
+            }
+            return;
+        }
+        self.pump(replica);
+    }
+
+    fn perform_one(&mut self, replica: usize, effect: Effect) {
+        match effect {
+            Effect::Promise { then, .. } => {
+                let incarnation = self.replicas[replica].incarnation;
+                for (to, message) in then {
+                    if self.lives(replica, incarnation) {
+                        self.send(replica, to, message);
+                    }
+                }
+            }
+            Effect::Send { to, message } => self.send(replica, to, message),
+            Effect::Execute(block) => self.decided(replica, block),
+            Effect::ServeBlocks { to, from, count } => self.serve(replica, to, from, count),
+            Effect::Pooled(outcomes) => {
+                for outcome in outcomes {
+                    match outcome {
+                        Ok(()) => self.stats.count("submission: pooled"),
+                        Err(_) => self.stats.count("submission: refused"),
+                    }
+                }
+            }
+            Effect::Attested(certificate) => {
+                if self.replicas[replica].correct {
+                    match self.checkers.answered(self.replicas[replica].id, &certificate) {
+                        Ok(confirmed) => self.confirmed(&confirmed),
+                        Err(broken) => self.broken(broken),
+                    }
+                }
+            }
+            Effect::Observed(observation) => self.observed(replica, &observation),
+        }
+    }
+
+    /// A block is to be executed, after those before it.
+    fn decided(&mut self, replica: usize, block: CertifiedBlock) {
+        let id = self.replicas[replica].id;
+        let (height, hash) = (block.certificate.height, block.certificate.hash);
+        self.trace.line(self.now_us, || format!("{id} decides {height} {hash:?}"));
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        running.decided.push_back(block);
+        if running.decided.len() > limits::EXECUTION_QUEUE_MAX {
+            let what = format!("{} blocks wait for execution at {id}", running.decided.len());
+            self.broken((Invariant::Bounds, what));
+            return;
+        }
+        self.execute_next(replica);
+    }
+
+    fn execute_next(&mut self, replica: usize) {
+        let incarnation = self.replicas[replica].incarnation;
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        if !running.executing && !running.decided.is_empty() {
+            running.executing = true;
+            let at_us = self.now_us + self.plan.execute_us;
+            self.queue.push(at_us, Event::Execute { replica, incarnation });
+        }
+    }
+
+    /// The ledger executes a block: from here on it is durable, whether the engine hears of it or not.
+    pub(super) fn execute(&mut self, replica: usize, incarnation: u32) {
+        if !self.lives(replica, incarnation) {
+            return;
+        }
+        let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        running.executing = false;
+        let Some(block) = running.decided.pop_front() else { return };
+        let executed = match running.ledger.execute(&block) {
+            Ok(executed) => executed,
+            Err(error) => {
+                if correct {
+                    self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
+                }
+                return;
+            }
+        };
+        let statement = executed.statement;
+        self.trace.mix(&[self.now_us, statement.height.0, u64::from(statement.block.short())]);
+        self.trace.mix(&[u64::from(statement.state_root.short())]);
+        self.trace.line(self.now_us, || format!("{id} executed {statement:?}"));
+        if correct {
+            let sound = self.checkers.executed(id, &block, statement, &executed.receipts);
+            self.check(sound);
+        }
+        let nonces = executed.nonces;
+        let told = Event::Told { replica, incarnation, statement, nonces };
+        self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
+        self.execute_next(replica);
+    }
+
+    fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
+        let Some(running) = &self.replicas[replica].running else { return };
+        let count = (count as usize).min(hard::FETCH_BLOCKS_MAX);
+        let blocks = running.reader.certified_blocks(from, count, hard::FETCH_BYTES_MAX);
+        match blocks {
+            Ok(blocks) if blocks.is_empty() => {}
+            Ok(blocks) => {
+                let to = daruma_engine::Destination::One(to);
+                self.send(replica, to, Message::Blocks(blocks));
+            }
+            Err(error) => {
+                let what = format!("reading blocks from {from}: {error}");
+                self.broken((Invariant::Refused, what));
+            }
+        }
+    }
+
+    /// Transactions that clients now hold as confirmed.
+    pub(super) fn confirmed(&mut self, confirmed: &[(PublicKey, u64)]) {
+        for (client, nonce) in confirmed {
+            self.clients.confirmed(client, *nonce);
+            self.trace.line(self.now_us, || format!("{client:?} nonce {nonce} is confirmed"));
+        }
+    }
+
+    fn observed(&mut self, replica: usize, observation: &Observation) {
+        let id = self.replicas[replica].id;
+        self.trace.line(self.now_us, || format!("{id} observes {observation:?}"));
+        if !self.replicas[replica].correct {
+            return;
+        }
+        self.stats.count(describe::observation(observation));
+        match observation {
+            Observation::View { view, .. } => self.stats.views = self.stats.views.max(view.0),
+            Observation::Equivocation { replica: accused, .. }
+                if self.replicas.get(accused.index()).is_none_or(|accused| accused.correct) =>
+            {
+                let what = format!("{id} accuses {accused}, which is correct: {observation:?}");
+                self.broken((Invariant::Evidence, what));
+            }
+            Observation::Diverged { .. } => {
+                let what = format!("{id}: {observation:?}");
+                self.broken((Invariant::Determinism, what));
+            }
+            Observation::Repaired(illegal) => {
+                self.broken((Invariant::Closure, format!("{id} repaired: {illegal}")));
+            }
+            Observation::Equivocation { .. }
+            | Observation::Activated { .. }
+            | Observation::Suspected { .. }
+            | Observation::Disbelieved { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Starts, ticks, crashes and the other faults.
+
+use daruma_engine::Input;
+use daruma_types::{Height, ReplicaId, Statement, merkle_root};
+use rand::Rng;
+
+use super::{Event, World};
+use crate::schedule::Fault;
+use crate::{Invariant, limits};
+
+impl World<'_> {
+    /// A fault of the schedule happens.
+    pub(super) fn fault(&mut self, index: usize) {
+        let (_, fault) = self.faults[index].clone();
+        self.trace.mix(&[self.now_us, index as u64]);
+        self.trace.line(self.now_us, || format!("FAULT {fault:?}"));
+        self.stats.count(fault.name());
+        match fault {
+            Fault::Cut(links) => {
+                links.iter().for_each(|(from, to)| self.links.set_cut(*from, *to, true));
+            }
+            Fault::Join(links) => {
+                links.iter().for_each(|(from, to)| self.links.set_cut(*from, *to, false));
+            }
+            Fault::Crash { replica, after_messages: None } => self.crash(replica.index()),
+            Fault::Crash { replica, after_messages } => {
+                self.replicas[replica.index()].crash_after = after_messages;
+            }
+            Fault::Start(replica) => self.start_with_twin(replica),
+            Fault::PowerLoss => (0..self.replicas.len()).for_each(|replica| self.crash(replica)),
+            Fault::Disk { replica, factor } => self.replicas[replica.index()].disk_factor = factor,
+            Fault::Calm => self.calm(),
+        }
+    }
+
+    fn calm(&mut self) {
+        self.calm_us = Some(self.now_us);
+        self.links.calm();
+        for replica in 0..self.replicas.len() {
+            self.replicas[replica].disk_factor = 1;
+            self.replicas[replica].crash_after = None;
+            self.start(replica);
+        }
+        self.queue.push(self.now_us + limits::END_CHECK_US, Event::EndCheck);
+    }
+
+    fn start_with_twin(&mut self, replica: ReplicaId) {
+        self.start(replica.index());
+        if let Some((_, second)) = self.twins.get(&replica) {
+            self.start(*second);
+        }
+    }
+
+    /// Starts a replica from its disk, unless it runs.
+    fn start(&mut self, replica: usize) {
+        if self.replicas[replica].running.is_some() {
+            return;
+        }
+        let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
+        let chain = self.committee.chain();
+        match self.replicas[replica].start(self.automaton.clone(), chain) {
+            Ok((effects, head)) => {
+                self.trace.line(self.now_us, || format!("{id} starts with head {head:?}"));
+                if correct {
+                    let sound = self.checkers.recovered(id, &head);
+                    self.check(sound);
+                    self.check_confirmed(replica, head.height);
+                }
+                let tick_us = self.replicas[replica].tick_us;
+                let at_us = self.now_us + self.crashes.random_range(0..tick_us);
+                let incarnation = self.replicas[replica].incarnation;
+                self.queue.push(at_us, Event::Tick { replica, incarnation });
+                self.perform(replica, effects);
+            }
+            Err(error) => {
+                let what = format!("{id} does not start: {error}");
+                self.broken((Invariant::Refused, what));
+            }
+        }
+    }
+
+    /// What clients hold as confirmed must be in this replica's ledger, up to its height.
+    pub(super) fn check_confirmed(&mut self, replica: usize, height: Height) {
+        let id = self.replicas[replica].id;
+        let Some(running) = &self.replicas[replica].running else { return };
+        let reader = &running.reader;
+        let stored = |at: Height| {
+            let block = reader.header(at).ok()??.hash();
+            let receipts = reader.receipts(at).ok()??;
+            let leaves: Vec<_> = receipts.iter().map(daruma_types::Receipt::leaf).collect();
+            // The state root of an earlier height is not stored; receipts and block are.
+            let state_root = daruma_types::Hash::default();
+            Some(Statement { height: at, block, state_root, receipts_root: merkle_root(&leaves) })
+        };
+        let sound = self.checkers.holds_confirmed(id, height, stored);
+        self.check(sound);
+    }
+
+    fn crash(&mut self, replica: usize) {
+        if self.replicas[replica].running.is_none() {
+            return;
+        }
+        let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
+        self.stats.count("crashed");
+        let flushed = self.crashes.random();
+        self.trace.line(self.now_us, || format!("{id} crashes; on its way to disk: {flushed}"));
+        if let Err(error) = self.replicas[replica].crash(flushed)
+            && correct
+        {
+            self.broken((Invariant::Refused, format!("the store of {id}: {error}")));
+        }
+    }
+
+    /// Whether this replica crashes just before it sends its next message.
+    pub(super) fn crashes_now(&mut self, replica: usize) -> bool {
+        match &mut self.replicas[replica].crash_after {
+            Some(0) => {
+                self.crash(replica);
+                true
+            }
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// A replica's clock ticks.
+    pub(super) fn tick(&mut self, replica: usize, incarnation: u32) {
+        if !self.lives(replica, incarnation) {
+            return;
+        }
+        self.trace.mix(&[self.now_us, replica as u64]);
+        let (id, tick_us) = (self.replicas[replica].id, self.replicas[replica].tick_us);
+        self.queue.push(self.now_us + tick_us, Event::Tick { replica, incarnation });
+        let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
+        self.step(replica, Input::Tick { now_ms });
+        if let Some((twins, _)) = self.twins.get_mut(&id)
+            && replica == id.index()
+        {
+            twins.on_tick();
+        }
+        self.sayings(replica);
+    }
+}

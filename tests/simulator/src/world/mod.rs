@@ -1,0 +1,255 @@
+//! The run itself: one thread, one queue of events, virtual time.
+
+mod effects;
+mod ending;
+mod life;
+mod traffic;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use daruma_adversary::{Behaviour, Twins};
+use daruma_append_list::AppendList;
+use daruma_automaton_api::{DynAutomaton, serde_json::Value};
+use daruma_engine::{Context, Input};
+use daruma_store::MemoryStore;
+use daruma_types::{
+    ChainId, Committee, Hash, Message, PublicKey, ReplicaId, Statement, Transaction, Verifier,
+};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::checkers::{Broken, Checkers};
+use crate::clients::Clients;
+use crate::door::Verified;
+use crate::network::Links;
+use crate::plan::Plan;
+use crate::queue::Queue;
+use crate::random::{Purpose, stream};
+use crate::replica::Replica;
+use crate::schedule::{Fault, schedule};
+use crate::scheme::{Keys, Role};
+use crate::trace::{Sink, Trace};
+use crate::{Invariant, Outcome, Stats, Violation, limits};
+
+/// Something that happens at one moment.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Fault(usize),
+    Tick { replica: usize, incarnation: u32 },
+    Deliver { to: usize, from: ReplicaId, message: Arc<Message> },
+    DeliverCorrupt { to: usize, from: ReplicaId, bytes: Vec<u8>, kind: &'static str },
+    Synced { replica: usize, incarnation: u32 },
+    Execute { replica: usize, incarnation: u32 },
+    Told { replica: usize, incarnation: u32, statement: Statement, nonces: Vec<(PublicKey, u64)> },
+    Client(usize),
+    Submit { to: ReplicaId, transaction: Transaction },
+    EndCheck,
+}
+
+/// Everything there is in a run.
+pub(crate) struct World<'a> {
+    plan: &'a Plan,
+    now_us: u64,
+    queue: Queue<Event>,
+    faults: Vec<(u64, Fault)>,
+    committee: Arc<Committee>,
+    verifier: Arc<dyn Verifier>,
+    automaton: Arc<dyn DynAutomaton>,
+    verified: Verified,
+    /// The replicas by id, and behind them the second twins.
+    replicas: Vec<Replica>,
+    /// Who of the two twins talks to whom, and where the second one is.
+    twins: BTreeMap<ReplicaId, (Twins, usize)>,
+    links: Links,
+    clients: Clients,
+    checkers: Checkers,
+    crashes: ChaCha8Rng,
+    calm_us: Option<u64>,
+    ended: bool,
+    violations: Vec<Violation>,
+    stats: Stats,
+    trace: Trace<'a>,
+}
+
+impl<'a> World<'a> {
+    /// Runs `plan` to the end, or to the first violation; a panic is one.
+    pub(crate) fn run(plan: &'a Plan, sink: Option<Sink<'a>>) -> Outcome {
+        let mut world = Self::new(plan, sink);
+        let ran = catch_unwind(AssertUnwindSafe(|| world.run_to_the_end()));
+        if let Err(panic) = ran {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default();
+            world.broken((Invariant::Panic, text));
+        }
+        world.outcome()
+    }
+
+    fn new(plan: &'a Plan, sink: Option<Sink<'a>>) -> Self {
+        let keys = Keys::new(plan.scheme, plan.seed);
+        let verifier = keys.verifier();
+        let committee = Arc::new(committee(plan, &keys));
+        let replicas = plan.thresholds.replicas();
+        let mut world = Self {
+            plan,
+            now_us: 0,
+            queue: Queue::new(),
+            faults: schedule(plan),
+            verified: Verified::new(plan.scheme),
+            replicas: Vec::new(),
+            twins: BTreeMap::new(),
+            links: Links::new(replicas, plan.links, stream(plan.seed, Purpose::Links)),
+            clients: Clients::new(
+                plan.clients,
+                &keys,
+                committee.chain(),
+                replicas as u16,
+                stream(plan.seed, Purpose::Clients),
+            ),
+            checkers: Checkers::new(Arc::clone(&committee), Arc::clone(&verifier)),
+            automaton: Arc::new(automaton()),
+            committee,
+            verifier,
+            crashes: stream(plan.seed, Purpose::Crashes),
+            calm_us: None,
+            ended: false,
+            violations: Vec::new(),
+            stats: Stats::default(),
+            trace: Trace::new(sink),
+        };
+        world.populate(&keys);
+        world
+    }
+
+    /// Makes replicas, twins and adversaries, and the first events.
+    fn populate(&mut self, keys: &Keys) {
+        let mut random = stream(self.plan.seed, Purpose::Adversaries);
+        for id in self.committee.ids().collect::<Vec<_>>() {
+            let behaviour = self.plan.byzantine.iter().find(|(b, _)| *b == id).map(|(_, b)| *b);
+            let mut replica = self.replica(id, keys, &mut random);
+            if let Some(behaviour) = behaviour {
+                replica.correct = false;
+                replica.adversary = Some(behaviour.adversary(random.random()));
+                self.stats.count(behaviour.name());
+            }
+            self.replicas.push(replica);
+        }
+        for (id, behaviour) in &self.plan.byzantine {
+            if *behaviour == Behaviour::Twins {
+                let mut twin = self.replica(*id, keys, &mut random);
+                (twin.correct, twin.side) = (false, 1);
+                self.twins.insert(*id, (Twins::new(random.random()), self.replicas.len()));
+                self.replicas.push(twin);
+            }
+        }
+        for (index, (at_us, _)) in self.faults.iter().enumerate() {
+            self.queue.push(*at_us, Event::Fault(index));
+        }
+        for client in 0..self.clients.count() {
+            self.queue.push(1_000 * client as u64, Event::Client(client));
+        }
+    }
+
+    fn replica(&self, id: ReplicaId, keys: &Keys, random: &mut ChaCha8Rng) -> Replica {
+        let tick_us = self.plan.tick_ms * 1000;
+        Replica {
+            id,
+            context: Context {
+                committee: Arc::clone(&self.committee),
+                own: id,
+                signer: keys.signer(Role::Replica, id.0),
+                verifier: Arc::clone(&self.verifier),
+                chain: self.plan.chain,
+                local: self.plan.local,
+            },
+            side: 0,
+            correct: true,
+            store: Arc::new(MemoryStore::new()),
+            running: None,
+            incarnation: 0,
+            // Wall clocks differ by some seconds, ticks by two per cent.
+            epoch_ms: limits::EPOCH_MS + random.random_range(0..20_000),
+            tick_us: tick_us - tick_us / 100 + random.random_range(0..=tick_us / 50),
+            disk_factor: 1,
+            crash_after: None,
+            adversary: None,
+            summary: None,
+        }
+    }
+
+    fn run_to_the_end(&mut self) {
+        while !self.ended && self.violations.is_empty() {
+            let Some((at_us, event)) = self.queue.pop() else { break };
+            self.now_us = at_us;
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Fault(index) => self.fault(index),
+            Event::Tick { replica, incarnation } => self.tick(replica, incarnation),
+            Event::Deliver { to, from, message } => self.deliver(to, from, message),
+            Event::DeliverCorrupt { to, from, bytes, kind } => {
+                self.deliver_corrupt(to, from, &bytes, kind);
+            }
+            Event::Synced { replica, incarnation } => self.synced(replica, incarnation),
+            Event::Execute { replica, incarnation } => self.execute(replica, incarnation),
+            Event::Told { replica, incarnation, statement, nonces } => {
+                if self.lives(replica, incarnation) {
+                    self.step(replica, Input::Executed { statement, nonces });
+                }
+            }
+            Event::Client(client) => self.wake_client(client),
+            Event::Submit { to, transaction } => self.submit(to, transaction),
+            Event::EndCheck => self.end_check(),
+        }
+    }
+
+    fn lives(&self, replica: usize, incarnation: u32) -> bool {
+        let replica = &self.replicas[replica];
+        replica.incarnation == incarnation && replica.running.is_some()
+    }
+
+    /// Gives an input to an engine, and performs what comes of it.
+    fn step(&mut self, replica: usize, input: Input) {
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        let effects = running.engine.step(input);
+        self.perform(replica, effects);
+    }
+
+    fn broken(&mut self, (invariant, what): Broken) {
+        self.trace.line(self.now_us, || format!("VIOLATION {}: {what}", invariant.name()));
+        self.violations.push(Violation { invariant, at_us: self.now_us, what });
+    }
+
+    fn check(&mut self, result: Result<(), Broken>) {
+        if let Err(broken) = result {
+            self.broken(broken);
+        }
+    }
+}
+
+fn automaton() -> AppendList {
+    #[expect(clippy::unwrap_used, reason = "no parameters are needed")]
+    AppendList::from_parameters(&Value::Object(Default::default())).unwrap()
+}
+
+fn committee(plan: &Plan, keys: &Keys) -> Committee {
+    let mut chain = [0; 32];
+    chain[..8].copy_from_slice(&plan.seed.to_le_bytes());
+    chain[31] = 1;
+    let replicas = (0..plan.thresholds.replicas() as u16)
+        .map(|i| daruma_types::Replica {
+            name: format!("r{i}"),
+            key: keys.signer(Role::Replica, i).public_key(),
+        })
+        .collect();
+    let faulty_max = plan.thresholds.faulty_max();
+    #[expect(clippy::unwrap_used, reason = "n and f were checked, and keys of a run are distinct")]
+    Committee::new(ChainId(Hash(chain)), faulty_max, replicas).unwrap()
+}
