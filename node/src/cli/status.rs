@@ -109,6 +109,6 @@ fn row(status: &NodeStatus) -> Vec<String> {
         output::short(&status.state_root.0),
         status.peers_connected.to_string(),
         status.pending.to_string(),
-        if behind == 0 { String::new() } else { format!("{behind} blocks behind") },
+        if behind == 0 { String::new() } else { format!("{behind} behind") },
     ]
 }

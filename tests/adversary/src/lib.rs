@@ -19,6 +19,7 @@ pub mod limits;
 mod replay;
 mod silence;
 mod slow_primary;
+mod stale_transactions;
 mod stop_assigning;
 mod twins;
 mod used_nonces;
@@ -116,6 +117,8 @@ pub enum Behaviour {
     Replay,
     /// As primary, puts transactions with used nonces, and the same one twice, into its blocks.
     UsedNonces,
+    /// Spreads transactions whose nonces were used, as if they were new.
+    StaleTransactions,
     /// As new primary, chooses a base or tip that the reports do not give, and proposes on it.
     BadNewView,
     /// Never lets a transaction of one client near its proposals.
@@ -132,7 +135,7 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Silent,
         Self::HalfSilent,
         Self::Equivocating,
@@ -140,6 +143,7 @@ impl Behaviour {
         Self::StopAssigning,
         Self::Replay,
         Self::UsedNonces,
+        Self::StaleTransactions,
         Self::BadNewView,
         Self::Censorship,
         Self::FalseSuspicion,
@@ -159,6 +163,7 @@ impl Behaviour {
             Self::StopAssigning => "stop-assigning",
             Self::Replay => "replay",
             Self::UsedNonces => "used-nonces",
+            Self::StaleTransactions => "stale-transactions",
             Self::BadNewView => "bad-new-view",
             Self::Censorship => "censorship",
             Self::FalseSuspicion => "false-suspicion",
@@ -187,6 +192,7 @@ impl Behaviour {
             Self::StopAssigning => Box::new(stop_assigning::StopAssigning::new(random)),
             Self::Replay => Box::new(replay::Replay::new(random)),
             Self::UsedNonces => Box::new(used_nonces::UsedNonces::new(random)),
+            Self::StaleTransactions => Box::new(stale_transactions::StaleTransactions::new(random)),
             Self::BadNewView => Box::new(bad_new_view::BadNewView::new(random)),
             Self::Censorship => Box::new(censorship::Censorship::new(random)),
             Self::FalseSuspicion => Box::new(false_suspicion::FalseSuspicion::new(random)),
