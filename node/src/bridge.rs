@@ -2,7 +2,7 @@
 //! translations.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use daruma_chainspec::ChainSpec;
@@ -142,7 +142,31 @@ impl Health {
                 })
                 .collect(),
             repairs: self.counters.repaired.load(Ordering::Relaxed),
+            peers: status
+                .peers
+                .iter()
+                .enumerate()
+                .filter_map(|(index, peer)| Some((ReplicaId(index as u16), peer.clone()?)))
+                .collect(),
+            turned_away: self.turned_away(),
         }
+    }
+
+    fn turned_away(&self) -> Vec<(&'static str, u64)> {
+        let network = self.network.counters();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        vec![
+            ("unknownKeys", network.refused_unknown_keys),
+            ("otherChains", network.other_chains),
+            ("failedHandshakes", network.failed_handshakes),
+            ("oversizedFrames", network.oversized_frames),
+            ("garbageFrames", network.garbage_frames),
+            ("refusedMessages", count(&self.counters.refused)),
+            ("disbelievedMessages", count(&self.counters.disbelieved)),
+            ("contradictoryVotes", count(&self.counters.equivocations)),
+            ("withheldPromises", count(&self.counters.contradictions)),
+            ("droppedBulk", count(&self.counters.dropped)),
+        ]
     }
 
     fn not_ready(&self, status: &Status, behind: u64) -> Vec<String> {
@@ -174,6 +198,8 @@ pub(crate) fn peers(network: &Network) -> Vec<PeerInfo> {
             connected: peer.connected,
             queued: peer.queued_frames,
             dropped: peer.dropped_frames,
+            sent_bytes: peer.sent_bytes,
+            received_bytes: peer.received_bytes,
         })
         .collect()
 }

@@ -48,9 +48,9 @@ pub enum BuildError {
         /// The key file.
         file: String,
         /// The public key found.
-        found: PublicKey,
+        found: Box<PublicKey>,
         /// The public key expected.
-        expected: PublicKey,
+        expected: Box<PublicKey>,
         /// The replica.
         name: String,
     },
@@ -140,6 +140,7 @@ impl NodeBuilder {
             for (which, file, found, expected) in keys {
                 if found != expected {
                     let (file, name) = (file.display().to_string(), config.name);
+                    let (found, expected) = (Box::new(found), Box::new(expected));
                     return Err(BuildError::WrongKey { which, file, found, expected, name });
                 }
             }

@@ -124,10 +124,10 @@ mod tests {
         for n in 1..=limits::REPLICAS_MAX {
             for f in 0..=Thresholds::largest_faulty(n) {
                 let t = Thresholds::new(n, f).unwrap();
-                assert!(2 * t.quorum() >= n + f + 1, "n={n} f={f}");
+                assert!(2 * t.quorum() > n + f, "n={n} f={f}");
                 assert!(t.quorum() <= t.strong(), "n={n} f={f}");
                 // A quorum and n-f reports share a correct replica: what 4.2's safety rests on.
-                assert!(t.quorum() + t.strong() >= n + f + 1, "n={n} f={f}");
+                assert!(t.quorum() + t.strong() > n + f, "n={n} f={f}");
             }
         }
     }

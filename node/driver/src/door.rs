@@ -85,10 +85,10 @@ impl Door {
 
     /// Checks a client's transaction: size, signature, the automaton's admission, the nonce.
     pub(crate) fn check_submission(&self, transaction: &Transaction) -> Result<(), Refused> {
-        if let Some(last) = self.last_nonce(&transaction.client) {
-            if !daruma_types::supersedes(transaction.nonce, Some(last)) {
-                return Err(Refused::Superseded { last });
-            }
+        if let Some(last) = self.last_nonce(&transaction.client)
+            && !daruma_types::supersedes(transaction.nonce, Some(last))
+        {
+            return Err(Refused::Superseded { last });
         }
         self.check(transaction).map_err(Refused::Invalid)?;
         self.automaton

@@ -79,22 +79,51 @@ fn rows(found: &[Found]) -> Vec<Vec<String>> {
         answered.insert(status.node_id, row(status));
     }
     rows.extend(answered.values().cloned());
-    let mut named: BTreeMap<u16, (&str, usize)> = BTreeMap::new();
+    let mut named: BTreeMap<u16, &Peer> = BTreeMap::new();
     for peer in answers.iter().flat_map(|(_, peers)| peers) {
-        if !answered.contains_key(&peer.id) {
-            let entry = named.entry(peer.id).or_insert((&peer.name, 0));
-            entry.1 += usize::from(peer.connected);
+        if answered.contains_key(&peer.id) {
+            continue;
+        }
+        // Of what several say of a replica, the connected and furthest is the latest.
+        let latest = |peer: &Peer| (peer.connected, peer.last_heard.as_ref().map(|l| l.head.0));
+        let entry = named.entry(peer.id).or_insert(peer);
+        if latest(peer) > latest(entry) {
+            *entry = peer;
         }
     }
-    for (name, connected) in named.values() {
-        let mut row = vec!["-".to_owned(); heading.len()];
-        if let [first, .., note] = row.as_mut_slice() {
-            *first = (*name).to_owned();
-            *note = format!("not asked; connected to {connected} of {}", answers.len());
-        }
-        rows.push(row);
-    }
+    rows.extend(named.values().map(|peer| heard_row(peer)));
     rows
+}
+
+/// A replica that was not asked: what it told those that were.
+fn heard_row(peer: &Peer) -> Vec<String> {
+    let note = if peer.connected { "as last heard" } else { "not connected; as last heard" };
+    let mut row = vec![peer.name.clone()];
+    match &peer.last_heard {
+        None => {
+            row.extend(vec!["-".to_owned(); 8]);
+            row.push(if peer.connected { "not heard yet" } else { "not connected" }.to_owned());
+        }
+        Some(heard) => {
+            let block = if heard.head == heard.height {
+                output::short(&heard.head_hash.0)
+            } else {
+                "-".to_owned()
+            };
+            row.extend([
+                heard.view.0.to_string(),
+                heard.primary.clone(),
+                if heard.phase == 0 { "serving".to_owned() } else { "changing".to_owned() },
+                heard.height.0.to_string(),
+                block,
+                output::short(&heard.state_root.0),
+                "-".to_owned(),
+                "-".to_owned(),
+                note.to_owned(),
+            ]);
+        }
+    }
+    row
 }
 
 fn row(status: &NodeStatus) -> Vec<String> {

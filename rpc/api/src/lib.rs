@@ -24,7 +24,7 @@ pub use methods::{
 };
 pub use node::{
     AppInfo, ConsensusState, DetectorState, Health, LinkState, MethodList, MonitorState,
-    NodeStatus, Peer, QueryAnswer, SlotState,
+    NodeStatus, Peer, PeerStanding, QueryAnswer, SlotState,
 };
 pub use proof::{MerkleProofJson, ProofJson, StateCertificateJson, StatementJson};
 pub use transaction::{

@@ -1,5 +1,7 @@
 //! Answers about a node: its automaton, its own state, its peers and its consensus engine.
 
+use std::collections::BTreeMap;
+
 use daruma_types::{Hash, PublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -104,6 +106,33 @@ pub struct Peer {
     pub queued: usize,
     /// Repeatable messages dropped for it since the start because a queue was full.
     pub dropped: Number,
+    /// Bytes sent to it since the start.
+    pub sent_bytes: Number,
+    /// Bytes received from it since the start.
+    pub received_bytes: Number,
+    /// Where it said to stand when last heard; absent if nothing was heard. Its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<PeerStanding>,
+}
+
+/// Where a peer said to stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStanding {
+    /// Its view.
+    pub view: Number,
+    /// 0 serving, 1 changing.
+    pub phase: u8,
+    /// Name of that view's primary.
+    pub primary: String,
+    /// Its last executed height.
+    pub height: Number,
+    /// Root of its state there.
+    pub state_root: Hex<Hash>,
+    /// Its committed head.
+    pub head: Number,
+    /// The hash of that.
+    pub head_hash: Hex<Hash>,
 }
 
 /// Answer of `consensus_state`: the engine as it is, for people and dashboards. Its fields may grow.
@@ -142,6 +171,9 @@ pub struct ConsensusState {
     pub links: Vec<LinkState>,
     /// Times that the replica found its own state illegal and repaired it, since the start.
     pub repairs: Number,
+    /// What was turned away since the start, by kind: connections of unknown keys, frames that are
+    /// garbage or too large, messages that do not verify or contradict others.
+    pub turned_away: BTreeMap<String, Number>,
 }
 
 /// One height in flight.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use daruma_rpc_api::{
     ConsensusState, DetectorState, Health, Hex, LinkState, MethodList, MonitorState, NodeApiServer,
-    NodeStatus, Number, Peer, SlotState,
+    NodeStatus, Number, Peer, PeerStanding, SlotState,
 };
 use daruma_types::{ReplicaId, SignerSet, SlotLine, VStatus, View};
 use jsonrpsee::core::{RpcResult, async_trait};
@@ -47,7 +47,9 @@ impl NodeApiServer for NodeMethods {
 
     async fn net_peers(&self) -> RpcResult<Vec<Peer>> {
         let spec = &self.0.backend.spec;
+        let status = self.0.snapshot();
         let peer = |info: PeerInfo| {
+            let heard = status.peers.iter().find(|(id, _)| *id == info.replica);
             spec.replica(info.replica).map(|replica| Peer {
                 id: info.replica.0,
                 name: replica.name.clone(),
@@ -56,6 +58,17 @@ impl NodeApiServer for NodeMethods {
                 connected: info.connected,
                 queued: info.queued,
                 dropped: Number(info.dropped),
+                sent_bytes: Number(info.sent_bytes),
+                received_bytes: Number(info.received_bytes),
+                last_heard: heard.map(|(_, summary)| PeerStanding {
+                    view: Number(summary.view.0),
+                    phase: summary.phase,
+                    primary: self.0.primary(summary.view),
+                    height: Number(summary.executed.0),
+                    state_root: Hex(summary.state_root),
+                    head: Number(summary.head.0),
+                    head_hash: Hex(summary.head_hash),
+                }),
             })
         };
         Ok((self.0.backend.peers)().into_iter().filter_map(peer).collect())
@@ -98,6 +111,11 @@ impl NodeApiServer for NodeMethods {
             },
             links: links.collect(),
             repairs: Number(status.repairs),
+            turned_away: status
+                .turned_away
+                .iter()
+                .map(|(kind, count)| ((*kind).to_owned(), Number(*count)))
+                .collect(),
         })
     }
 

@@ -150,6 +150,10 @@ pub struct StatusSnapshot {
     pub links: Vec<LinkStatus>,
     /// Times that the engine found its own state illegal and repaired it, since the start.
     pub repairs: u64,
+    /// The other replicas' summaries, as last heard.
+    pub peers: Vec<(ReplicaId, Summary)>,
+    /// What was turned away since the start, by kind.
+    pub turned_away: Vec<(&'static str, u64)>,
 }
 
 /// The failure detector's counters (DESIGN 4.3).
@@ -189,4 +193,8 @@ pub struct PeerInfo {
     pub queued: usize,
     /// Repeatable messages dropped for it since the start because a queue was full.
     pub dropped: u64,
+    /// Bytes sent to it since the start.
+    pub sent_bytes: u64,
+    /// Bytes received from it since the start.
+    pub received_bytes: u64,
 }

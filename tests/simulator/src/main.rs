@@ -47,6 +47,18 @@ fn parse_byzantine(text: &str) -> Option<(ReplicaId, Behaviour)> {
 }
 
 impl Arguments {
+    /// What replaces the seed's own plan, as arguments: a replay needs it too.
+    fn overrides(&self) -> String {
+        let mut text = String::new();
+        if let Some(replicas) = self.replicas {
+            text.push_str(&format!(" --replicas {replicas}"));
+        }
+        if !self.byzantine.is_empty() {
+            text.push_str(&format!(" --byzantine {}", self.byzantine.join(",")));
+        }
+        text
+    }
+
     fn plan(&self, seed: u64) -> Plan {
         let mut plan = Plan::seeded(seed);
         if let Some(replicas) = self.replicas {
@@ -74,7 +86,7 @@ fn main() -> ExitCode {
         for violation in &failure.violations {
             println!("  {violation}");
         }
-        println!("  replay: {}", failure.command());
+        println!("  replay: {}{}", failure.command(), arguments.overrides());
     }
     let seconds = begin.elapsed().as_secs_f64();
     let stats = &summary.stats;

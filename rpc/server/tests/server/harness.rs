@@ -211,6 +211,8 @@ pub(crate) fn status() -> StatusSnapshot {
         },
         links: vec![LinkStatus { peer: ReplicaId(1), sending: 6, receiving: 7 }],
         repairs: 1,
+        peers: Vec::new(),
+        turned_away: vec![("unknownKeys", 9)],
     }
 }
 
@@ -237,6 +239,8 @@ impl Node {
             connected: id != 3,
             queued: 5,
             dropped: 1 << 60,
+            sent_bytes: 100,
+            received_bytes: 200,
         };
         let peers = move || (0..4).filter(|other| *other != id).map(peer).collect();
         let backend = {

@@ -160,7 +160,8 @@ async fn the_engines_state_is_shown() {
                 "monitor": { "status": "noService", "suspects": true, "demands": [1] },
                 "detector": { "beats": [0, 1, 2, 3], "beatsMax": 10, "stalled": 4,
                               "stalledMax": 20, "watched": 2 },
-                "links": [{ "peer": 1, "sending": 6, "receiving": 7 }], "repairs": 1 })
+                "links": [{ "peer": 1, "sending": 6, "receiving": 7 }], "repairs": 1,
+                "turnedAway": { "unknownKeys": 9 } })
     );
 }
 
