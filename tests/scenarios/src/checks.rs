@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use daruma_rpc_api::{AppApiClient, NodeApiClient, NodeStatus};
+use daruma_rpc_api::{
+    AppApiClient, BlockJson, BlockTransaction, ErrorKind, NodeApiClient, NodeStatus, TxApiClient,
+};
 use daruma_rpc_client::Connection;
+use jsonrpsee::core::ClientError;
+use jsonrpsee::core::client::ClientT;
+use jsonrpsee::rpc_params;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -101,6 +106,50 @@ pub async fn all_hold(network: &DevNetwork, records: &[Record]) -> Result<NodeSt
         list_is_the_clients(&list, records).with_context(|| replica.name.clone())?;
     }
     Ok(status)
+}
+
+/// Waits until every block up to `height` can be proven by at least one replica: a client whose
+/// transaction is in it, and who was not answered before a crash, is answered by that one.
+///
+/// # Errors
+/// Names the heights that no replica can prove in time.
+pub async fn every_block_can_be_proven(network: &DevNetwork, height: u64) -> Result<()> {
+    let deadline = Instant::now() + AGREE_MAX;
+    let mut missing: Vec<u64> = (1..=height).collect();
+    loop {
+        for replica in network.replicas() {
+            let connection = Connection::open(&replica.rpc).await?;
+            let mut still = Vec::new();
+            for height in missing {
+                if !can_prove(&connection, height).await? {
+                    still.push(height);
+                }
+            }
+            missing = still;
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "no replica holds f+1 attestations of the blocks at {missing:?}"
+        );
+        sleep(POLL).await;
+    }
+}
+
+async fn can_prove(connection: &Connection, height: u64) -> Result<bool> {
+    let block: BlockJson = connection.request("chain_getBlock", rpc_params![height]).await?;
+    let Some(BlockTransaction::Hash(hash)) = block.transactions.first() else {
+        bail!("the block at {height} has no transactions");
+    };
+    match TxApiClient::get(connection, *hash, Some(true)).await {
+        Ok(found) => Ok(found.proof.is_some()),
+        Err(ClientError::Call(object)) if object.code() == ErrorKind::ProofUnavailable.code() => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
