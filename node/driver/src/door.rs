@@ -122,16 +122,6 @@ impl Door {
             let _left_for_admission = self.check(transaction);
         });
     }
-
-    /// Drops transactions that the ledger has executed or superseded: nothing is owed to them.
-    pub(crate) fn drop_superseded(&self, message: &mut Message) {
-        if let Message::Transactions(transactions) = message {
-            transactions.retain(|transaction| {
-                let last = self.last_nonce(&transaction.client);
-                daruma_types::supersedes(transaction.nonce, last)
-            });
-        }
-    }
 }
 
 impl AdmissionContext for Door {

@@ -72,7 +72,7 @@ impl Intake {
     /// Decodes and admits a frame. False once the engine is gone.
     fn take(&self, frame: Frame) -> bool {
         let Frame { from, bytes } = frame;
-        let mut message: Message = match codec::decode(&bytes) {
+        let message: Message = match codec::decode(&bytes) {
             Ok(message) => message,
             Err(error) => {
                 debug!(%from, %error, "garbage");
@@ -81,7 +81,6 @@ impl Intake {
                 return true;
             }
         };
-        self.door.drop_superseded(&mut message);
         self.door.check_ahead(&message);
         match admit(from, message, self.door.as_ref()) {
             Ok(message) => {

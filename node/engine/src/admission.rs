@@ -41,8 +41,8 @@ impl Admitted {
         &self.message
     }
 
-    /// The message, and for a block the last executed nonces of its clients, as the ledger had them
-    /// when the message came.
+    /// The message, and for transactions and blocks the last executed nonces of their clients, as the
+    /// ledger had them when the message came.
     #[must_use]
     pub fn into_parts(self) -> (Message, Vec<(PublicKey, u64)>) {
         (self.message, self.nonces)
@@ -111,14 +111,14 @@ pub fn admit(
         Message::NewView(new_view) => new_view.verify(committee, verifier)?,
         Message::PrePrepare(pre_prepare) => {
             check_pre_prepare(pre_prepare, context)?;
-            nonces = ledger_nonces(&pre_prepare.block, context);
+            nonces = ledger_nonces(&pre_prepare.block.transactions, context);
         }
         Message::Vote(vote) => vote.verify(from, committee, verifier)?,
         Message::Certificate(certificate) => certificate.verify(committee, verifier)?,
         Message::Want(want) => bounded("want", want.blocks.len(), limits::WANT_MAX)?,
         Message::Body(block) => {
             check_block(block, context)?;
-            nonces = ledger_nonces(block, context);
+            nonces = ledger_nonces(&block.transactions, context);
         }
         Message::Fetch { count, .. } => {
             bounded("fetch", *count as usize, limits::FETCH_BLOCKS_MAX)?
@@ -136,6 +136,7 @@ pub fn admit(
             for transaction in transactions {
                 context.check(transaction).map_err(Invalid::from)?;
             }
+            nonces = ledger_nonces(transactions, context);
         }
     }
     Ok(Admitted { message, nonces })
@@ -218,8 +219,11 @@ fn check_certified(
     Ok(())
 }
 
-fn ledger_nonces(block: &Block, context: &dyn AdmissionContext) -> Vec<(PublicKey, u64)> {
-    let mut clients: Vec<PublicKey> = block.transactions.iter().map(|t| t.client).collect();
+fn ledger_nonces(
+    transactions: &[Transaction],
+    context: &dyn AdmissionContext,
+) -> Vec<(PublicKey, u64)> {
+    let mut clients: Vec<PublicKey> = transactions.iter().map(|t| t.client).collect();
     clients.sort_unstable();
     clients.dedup();
     clients

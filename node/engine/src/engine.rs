@@ -19,16 +19,16 @@ use crate::replication::{EngineHead, Replication};
 use crate::view::{Certified, Claims, ViewEstablishment};
 use crate::{Effect, Illegal, Input, PoolRefusal, Status};
 
-/// Requests for committed blocks that one peer may have answered between two ticks: each costs a
-/// read of the ledger and megabytes of traffic.
-const SERVED_PER_TICK: u32 = 2;
+/// Committed blocks that one peer may ask for between two ticks: each costs a read of the ledger, and
+/// together they may be megabytes of traffic. Two of the largest answers.
+const SERVED_PER_TICK: u32 = 2 * limits::FETCH_BLOCKS_MAX as u32;
 
 /// What is remembered of a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Peer {
     /// Its latest summary.
     summary: Option<Summary>,
-    /// Fetches answered since the last tick.
+    /// Blocks it asked for since the last tick.
     served: u32,
 }
 
@@ -216,9 +216,18 @@ impl Engine {
                 self.attestations.on_attestation(attestation, context, out);
             }
             Message::Transactions(transactions) => {
+                // Sorted by client at the door. What is executed must not wait: a primary would
+                // propose it, and its block be refused.
+                let executed = |client: &PublicKey| {
+                    let found = nonces.binary_search_by_key(client, |(client, _)| *client);
+                    found.ok().and_then(|index| nonces.get(index)).map(|(_, nonce)| *nonce)
+                };
                 for transaction in transactions {
-                    // A refusal is answered to clients only; the peer keeps what it sent.
-                    let _refused = self.pool_in(transaction, false);
+                    let last = executed(&transaction.client);
+                    if daruma_types::supersedes(transaction.nonce, last) {
+                        // A refusal is answered to clients only; the peer keeps what it sent.
+                        let _refused = self.pool_in(transaction, false);
+                    }
                 }
             }
         }
@@ -279,9 +288,12 @@ impl Engine {
 
     fn serve(&mut self, to: ReplicaId, from: Height, count: u32, out: &mut Outbox) {
         let Some(peer) = self.peers.get_mut(to.index()) else { return };
-        if peer.served < SERVED_PER_TICK && from <= self.replication.executed().height {
-            peer.served = peer.served.saturating_add(1);
+        peer.served = peer.served.saturating_add(count.max(1));
+        if peer.served <= SERVED_PER_TICK && from <= self.replication.executed().height {
             out.push(Effect::ServeBlocks { to, from, count });
+        } else {
+            // So that it asks again soon, or another, instead of waiting for this answer.
+            out.send(to, Message::Blocks(Vec::new()));
         }
     }
 

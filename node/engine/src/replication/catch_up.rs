@@ -61,7 +61,7 @@ impl Replication {
             Some((peer, ticks)) if ticks > 0 => Some((peer, ticks.saturating_sub(1))),
             Some(_) | None => None,
         };
-        let hurry = self.waiting_new_view.is_some();
+        let hurry = self.waiting_new_view.is_some() || self.catch_up.flowing;
         if behind && (self.catch_up.still >= STILL_TICKS || hurry) {
             self.fetch(heads, context, out);
         }
@@ -112,8 +112,9 @@ impl Replication {
                 break;
             }
         }
-        self.catch_up.flowing = self.head.height > before;
-        self.catch_up.flowing
+        let moved = self.head.height > before;
+        self.catch_up.flowing |= moved;
+        moved
     }
 
     /// Whether blocks are being fetched one batch after the other, at the pace of execution.

@@ -15,6 +15,8 @@ pub(crate) struct Candidate {
     pub(crate) block: Arc<Block>,
     /// The ledger's last nonces of the block's clients when it came.
     pub(crate) nonces: Vec<(daruma_types::PublicKey, u64)>,
+    /// The tip above which it was found not to be valid, so that it is not checked again there.
+    pub(crate) refused_above: Option<Hash>,
 }
 
 /// One vote held.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use daruma_types::{
     Ballot, Block, Certificate, Hash, Height, Message, PrePrepare, Promise, PublicKey, ReplicaId,
-    Vote, VoteKind, supersedes,
+    Vote, VoteKind, limits, supersedes,
 };
 
 use super::slot::{Candidate, Held};
@@ -79,7 +79,8 @@ impl Replication {
         let (height, hash) = (block.header.height, block.hash());
         let primary = context.thresholds().primary(ballot.0);
         let Some(slot) = self.slot(height, context) else {
-            if height > self.head.height {
+            // One window ahead is normal for a replica that executes more slowly.
+            if height > self.window_end(context).plus(limits::WINDOW_MAX as u64) {
                 out.disbelieve(from, Disbelief::OutsideWindow);
             }
             return;
@@ -89,7 +90,7 @@ impl Replication {
             out.disbelieve(from, Disbelief::SecondProposal);
         }
         if slot.candidate.is_none() && slot.accepted.is_none() {
-            slot.candidate = Some(Candidate { hash, block, nonces });
+            slot.candidate = Some(Candidate { hash, block, nonces, refused_above: None });
         }
     }
 
@@ -180,6 +181,9 @@ impl Replication {
             });
         }
         let Some(candidate) = slot.candidate.clone() else { return false };
+        if candidate.refused_above == Some(tip.hash) {
+            return false;
+        }
         match self.check_candidate(&candidate) {
             Ok(()) if self.in_window(next, context) => {
                 self.accept(candidate.block, context, out);
@@ -189,6 +193,10 @@ impl Replication {
             Err(reason) => {
                 let primary = context.thresholds().primary(self.ballot.0);
                 out.disbelieve(primary, reason);
+                let slot = self.slots.get_mut(&next).and_then(|slot| slot.candidate.as_mut());
+                if let Some(candidate) = slot {
+                    candidate.refused_above = Some(tip.hash);
+                }
                 false
             }
         }
