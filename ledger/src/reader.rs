@@ -7,7 +7,7 @@ use daruma_automaton_api::{Entry, StateRead, StateView, limits::SCAN_ENTRIES_MAX
 use daruma_store::{Location, Snapshot, Store, StoreError};
 use daruma_types::{
     Block, Certificate, CertifiedBlock, ChainId, Hash, Header, Height, MerkleProof, PublicKey,
-    Receipt, StateCertificate, codec,
+    Receipt, StateCertificate, Statement, codec,
 };
 
 use crate::execute::stored_nonce;
@@ -142,6 +142,23 @@ impl LedgerReader {
     /// See [`Self::head`].
     pub fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, LedgerError> {
         Ok(self.store.receipts(height)?)
+    }
+
+    /// What executing the last `count` blocks came to, in ascending order of height. One that is
+    /// missing or damaged ends the list downwards.
+    ///
+    /// # Errors
+    /// See [`Self::head`].
+    pub fn recent_statements(&self, count: usize) -> Result<Vec<Statement>, LedgerError> {
+        let mut height = self.head()?.statement.height;
+        let mut statements = Vec::new();
+        while statements.len() < count && height > Height(0) {
+            let Some(statement) = self.store.statement(height).ok().flatten() else { break };
+            statements.push(statement);
+            height = height.previous();
+        }
+        statements.reverse();
+        Ok(statements)
     }
 
     /// The state certificate of a height, if this replica collected one.

@@ -14,6 +14,8 @@ pub enum Column {
     Transactions,
     /// All receipts of a block (height).
     Receipts,
+    /// What executing a block came to (height); what this replica attests.
+    Statements,
     /// The replicated state; the ledger says what its keys are.
     State,
     /// Nodes of the state tree; the ledger says what its keys are.
@@ -28,7 +30,7 @@ pub enum Column {
 
 impl Column {
     /// How many there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
 
     /// All of them, in the order in which a backend numbers them.
     pub const ALL: [Self; Self::COUNT] = [
@@ -37,6 +39,7 @@ impl Column {
         Self::Headers,
         Self::Transactions,
         Self::Receipts,
+        Self::Statements,
         Self::State,
         Self::Tree,
         Self::Journal,
@@ -53,6 +56,7 @@ impl Column {
             Self::Headers => "headers",
             Self::Transactions => "transactions",
             Self::Receipts => "receipts",
+            Self::Statements => "statements",
             Self::State => "state",
             Self::Tree => "tree",
             Self::Journal => "journal",

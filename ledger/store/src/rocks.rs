@@ -78,6 +78,7 @@ fn column_options(column: Column, cache: &Cache) -> Options {
         | Column::Headers
         | Column::Transactions
         | Column::Receipts
+        | Column::Statements
         | Column::State
         | Column::Journal
         | Column::Attestations

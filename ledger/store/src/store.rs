@@ -148,6 +148,12 @@ pub trait Store: Send + Sync {
     /// See the trait.
     fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, StoreError>;
 
+    /// What executing the block at a height came to.
+    ///
+    /// # Errors
+    /// See the trait.
+    fn statement(&self, height: Height) -> Result<Option<Statement>, StoreError>;
+
     /// One entry of the state.
     ///
     /// # Errors

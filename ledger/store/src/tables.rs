@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use daruma_types::codec::{self, Decode};
 use daruma_types::{
     Block, Certificate, Hash, Header, Height, Outcome, Promise, Receipt, StateCertificate,
+    Statement,
 };
 
 use crate::error::decode_row;
@@ -102,6 +103,7 @@ impl<B: Backend> Store for Tables<B> {
         batch.put(Column::Certificates, at(height), codec::encode(&commit.block.certificate));
         batch.put(Column::Headers, hash.0, codec::encode(header));
         batch.put(Column::Receipts, at(height), codec::encode(&commit.receipts.to_vec()));
+        batch.put(Column::Statements, at(height), codec::encode(&commit.statement));
         let numbered: Vec<(u32, &Hash)> = (0..).zip(commit.transactions).collect();
         // From the last to the first, so that the first place of a name is the one that stays.
         for (index, name) in numbered.iter().rev() {
@@ -153,6 +155,10 @@ impl<B: Backend> Store for Tables<B> {
 
     fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, StoreError> {
         row(&self.backend, Column::Receipts, &at(height))
+    }
+
+    fn statement(&self, height: Height) -> Result<Option<Statement>, StoreError> {
+        row(&self.backend, Column::Statements, &at(height))
     }
 
     fn state_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use crate::codec::{Decode, Encode};
 use crate::{
     Attestation, Ballot, Block, Certificate, CertifiedBlock, Demand, EnterCertificate, Hash,
-    Height, LeaveCertificate, NewView, Report, Signature, Summary, Transaction, Vote,
+    Height, LeaveCertificate, NewView, Report, Signature, StateCertificate, Summary, Transaction,
+    Vote,
 };
 
 /// The primary's proposal; it counts as the primary's prepare vote (DESIGN 4.2).
@@ -74,6 +75,8 @@ pub enum Message {
     Blocks(Vec<CertifiedBlock>),
     /// What the sender's state is after a block.
     Attestation(Attestation),
+    /// Attestations of blocks that were fetched, so that one who catches up can prove them too.
+    StateCertificates(Vec<StateCertificate>),
     /// Transactions that clients gave to the sender.
     Transactions(Vec<Transaction>),
 }
@@ -108,6 +111,7 @@ impl Message {
             | Self::PrePrepare(_)
             | Self::Body(_)
             | Self::Blocks(_)
+            | Self::StateCertificates(_)
             | Self::Transactions(_) => Lane::Bulk,
         }
     }
@@ -132,6 +136,7 @@ impl Message {
             Self::Fetch { .. } => "fetch",
             Self::Blocks(_) => "blocks",
             Self::Attestation(_) => "attestation",
+            Self::StateCertificates(_) => "state-certificates",
             Self::Transactions(_) => "transactions",
         }
     }

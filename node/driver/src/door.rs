@@ -116,6 +116,7 @@ impl Door {
             | Message::Want(_)
             | Message::Fetch { .. }
             | Message::Blocks(_)
+            | Message::StateCertificates(_)
             | Message::Attestation(_) => return,
         };
         transactions.par_iter().with_min_len(16).for_each(|transaction| {

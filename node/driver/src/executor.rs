@@ -91,8 +91,13 @@ pub(crate) fn serve(servings: &Receiver<Serving>, reader: &LedgerReader, network
         match reader.certified_blocks(from, count, wire::FETCH_BYTES_MAX) {
             Ok(blocks) if blocks.is_empty() => {}
             Ok(blocks) => {
-                let message = Message::Blocks(blocks);
-                network.send(to, message.lane(), Bytes::from(codec::encode(&message)));
+                let heights = blocks.iter().map(|block| block.certificate.height);
+                // One that is missing or unreadable here, the other replicas have.
+                let attested = heights.filter_map(|h| reader.state_certificate(h).ok().flatten());
+                let attested = Message::StateCertificates(attested.collect());
+                for message in [attested, Message::Blocks(blocks)] {
+                    network.send(to, message.lane(), Bytes::from(codec::encode(&message)));
+                }
             }
             Err(failed) => warn!(%failed, %from, "could not read blocks for a peer"),
         }

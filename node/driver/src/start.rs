@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Engine, EngineHead, Status};
+use daruma_engine::{Context, Engine, EngineHead, RECENT_STATEMENTS_MAX, Status};
 use daruma_ledger::Ledger;
 use daruma_network::{Events, Network};
 use daruma_store::Store;
@@ -77,12 +77,13 @@ impl Driver {
             warn!(dropped = recovered.dropped, "parts of the journal could not be read");
         }
         let head = ledger.head();
+        let reader = ledger.reader();
         let head = EngineHead {
             claim: head.claim.clone(),
             timestamp_ms: head.timestamp_ms,
             statement: head.statement,
+            recent: reader.recent_statements(RECENT_STATEMENTS_MAX)?,
         };
-        let reader = ledger.reader();
         let committee = context.committee.clone();
         let door = Arc::new(Door::new(committee.clone(), context.chain, automaton, reader.clone()));
         let (engine, effects) = Engine::new(context, head, recovered.journal);

@@ -127,6 +127,13 @@ pub fn admit(
             bounded("blocks", blocks.len(), limits::FETCH_BLOCKS_MAX)?;
             blocks.iter().try_for_each(|block| check_certified(block, context))?;
         }
+        Message::StateCertificates(certificates) => {
+            bounded("state certificates", certificates.len(), limits::FETCH_BLOCKS_MAX)?;
+            let needed = committee.thresholds().weak();
+            for certificate in certificates {
+                certificate.verify(needed, committee, verifier)?;
+            }
+        }
         Message::Attestation(attestation) => {
             own_name("attestation", from, attestation.replica)?;
             attestation.verify(committee, verifier)?;

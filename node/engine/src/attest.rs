@@ -10,11 +10,15 @@ use daruma_types::{
 
 use crate::config::Context;
 use crate::outbox::Outbox;
+use crate::replication::EngineHead;
 use crate::{Effect, Observation};
 
 /// Executed heights whose attestations are kept for peers that missed them. A peer further behind
 /// catches up by blocks, and attests them itself.
 const KEPT_HEIGHTS: u64 = 2 * limits::WINDOW_MAX as u64;
+
+/// Statements that an engine takes up again when it starts.
+pub const RECENT_STATEMENTS_MAX: usize = KEPT_HEIGHTS as usize;
 
 /// Attestations sent to a peer in answer to one summary.
 const RESENT_MAX: usize = 16;
@@ -40,6 +44,19 @@ pub(crate) struct Attestations {
 impl Attestations {
     pub(crate) const fn new(executed: Height) -> Self {
         Self { executed, attested: executed, entries: BTreeMap::new() }
+    }
+
+    /// Takes up what the last blocks came to. The attestations of others are gone with the memory;
+    /// the mark at the oldest makes peers send theirs again, as theirs makes this replica do.
+    pub(crate) fn restore(head: &EngineHead, context: &Context) -> Self {
+        let mut restored = Self::new(head.statement.height);
+        let chain = context.committee.chain();
+        for statement in head.recent.iter().rev().take(RECENT_STATEMENTS_MAX) {
+            let own = Attestation::sign(*statement, context.own, chain, context.signer.as_ref());
+            restored.record(own, context);
+            restored.attested = statement.height.previous();
+        }
+        restored
     }
 
     pub(crate) const fn attested(&self) -> Height {
@@ -78,6 +95,22 @@ impl Attestations {
         }
         self.record(attestation, context);
         self.evaluate(height, context, out);
+    }
+
+    /// Attestations that another replica collected, of a block that was fetched from it.
+    pub(crate) fn on_certificate(
+        &mut self,
+        certificate: &StateCertificate,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        let statement = certificate.statement;
+        for (replica, signature) in certificate.signers.iter().zip(&certificate.signatures) {
+            if replica != context.own {
+                let attestation = Attestation { statement, replica, signature: *signature };
+                self.on_attestation(attestation, context, out);
+            }
+        }
     }
 
     fn record(&mut self, attestation: Attestation, context: &Context) {

@@ -71,7 +71,7 @@ impl Engine {
         let proof = view.map(|(_, _, proof)| proof);
         let views = Certified::restore(proof, &head.claim, &context);
         let (view, phase) = views.current();
-        let executed = head.statement.height;
+        let attestations = Attestations::restore(&head, &context);
         let mut replication = Replication::new(head, view, &context);
         replication.restore_votes(&votes, blocks, prepared, &context);
         let mut engine = Self {
@@ -80,7 +80,7 @@ impl Engine {
             monitor: Monitor::new(replicas),
             links: Links::new(replicas),
             pool: Pool::default(),
-            attestations: Attestations::new(executed),
+            attestations,
             peers: vec![Peer::default(); replicas],
             now_ms: 0,
             ticks: 0,
@@ -210,6 +210,11 @@ impl Engine {
                 if self.replication.on_blocks(from, blocks, context, out) {
                     let heads = self.peer_heads();
                     self.replication.fetch(&heads, &self.context, out);
+                }
+            }
+            Message::StateCertificates(certificates) => {
+                for certificate in certificates {
+                    self.attestations.on_certificate(&certificate, context, out);
                 }
             }
             Message::Attestation(attestation) => {

@@ -38,6 +38,7 @@ mod status;
 mod view;
 
 pub use admission::{AdmissionContext, Admitted, Refusal, admit};
+pub use attest::RECENT_STATEMENTS_MAX;
 pub use config::{ChainLimits, Context, LocalLimits};
 pub use engine::Engine;
 pub use illegal::Illegal;

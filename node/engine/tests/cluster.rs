@@ -12,7 +12,7 @@ use daruma_engine::{
 use daruma_types::{
     ChainId, Committee, Ed25519, Hash, HashContext, HeadClaim, Height, Message, PublicKey,
     RecoveredJournal, Replica, ReplicaId, SecretKey, Signer, Statement, Transaction,
-    TransactionError, Verifier,
+    TransactionError, Verifier, Vote, VoteKind,
 };
 
 const LIMITS: ChainLimits = ChainLimits {
@@ -54,6 +54,14 @@ struct Cluster {
     wire: VecDeque<(ReplicaId, ReplicaId, Message)>,
     observations: Vec<(ReplicaId, Observation)>,
     attested: Vec<Height>,
+    /// Messages that are lost on the way.
+    lost: fn(&Message) -> bool,
+    contexts: Vec<Context>,
+    /// What each ledger holds: its head, and what its blocks came to.
+    heads: Vec<HeadClaim>,
+    statements: Vec<Vec<Statement>>,
+    /// Prepares sent in later ballots than 0: ballot and height.
+    later_prepares: Vec<(u64, u64)>,
 }
 
 impl Cluster {
@@ -70,6 +78,11 @@ impl Cluster {
             wire: VecDeque::new(),
             observations: Vec::new(),
             attested: vec![Height(0); n.into()],
+            lost: |_| false,
+            contexts: Vec::new(),
+            heads: vec![HeadClaim::genesis(chain); n.into()],
+            statements: vec![Vec::new(); n.into()],
+            later_prepares: Vec::new(),
         };
         for i in 0..n {
             let context = Context {
@@ -89,12 +102,33 @@ impl Cluster {
                     state_root: Hash::default(),
                     receipts_root: Hash::default(),
                 },
+                recent: Vec::new(),
             };
+            cluster.contexts.push(context.clone());
             let (engine, effects) = Engine::new(context, head, RecoveredJournal::default());
             cluster.engines.push(engine);
             cluster.perform(ReplicaId(i.into()), effects);
         }
         cluster
+    }
+
+    /// Every engine starts anew from what its ledger holds; memory and messages are gone.
+    fn restart_all(&mut self) {
+        self.wire.clear();
+        for i in 0..self.engines.len() {
+            let statement = self.statements[i].last().copied();
+            let Some(statement) = statement else { continue };
+            let head = EngineHead {
+                claim: self.heads[i].clone(),
+                timestamp_ms: 0,
+                statement,
+                recent: self.statements[i].clone(),
+            };
+            let context = self.contexts[i].clone();
+            let (engine, effects) = Engine::new(context, head, RecoveredJournal::default());
+            self.engines[i] = engine;
+            self.perform(ReplicaId(i as u16), effects);
+        }
     }
 
     fn input(&mut self, at: ReplicaId, input: Input) {
@@ -121,6 +155,12 @@ impl Cluster {
                         state_root: Hash::of(HashContext::StateTree, &[&block.hash().0]),
                         receipts_root: Hash::default(),
                     };
+                    self.statements[at.index()].push(statement);
+                    self.heads[at.index()] = HeadClaim {
+                        height: statement.height,
+                        hash: statement.block,
+                        certificate: Some(certified.certificate.clone()),
+                    };
                     let nonces = block.transactions.iter().map(|t| (t.client, t.nonce)).collect();
                     self.input(at, Input::Executed { statement, nonces });
                 }
@@ -144,8 +184,13 @@ impl Cluster {
 
     fn deliver_all(&mut self) {
         while let Some((from, to, message)) = self.wire.pop_front() {
-            if self.silent[from.index()] || self.silent[to.index()] {
+            if self.silent[from.index()] || self.silent[to.index()] || (self.lost)(&message) {
                 continue;
+            }
+            if let Message::Vote(Vote { kind: VoteKind::Prepare, ballot, height, .. }) = &message
+                && ballot.0 > 0
+            {
+                self.later_prepares.push((ballot.0, height.0));
             }
             let name = message.name();
             let message = admit(from, message, &self.door)
@@ -272,4 +317,38 @@ fn a_transaction_passed_on_after_its_execution_does_not_wait_for_ever() {
     cluster.wire.push_back((ReplicaId(1), ReplicaId(0), Message::Transactions(vec![late])));
     cluster.deliver_all();
     assert_eq!(cluster.engines[0].status().pending, 0);
+}
+
+/// What makes the highest (ballot, height) safe to take over: see the replication module.
+#[test]
+fn after_a_view_change_the_tip_is_prepared_and_nothing_below_it() {
+    let mut cluster = Cluster::new(4, 1);
+    // Blocks are prepared and not committed: three full ones, the window's pipeline.
+    cluster.lost =
+        |message| matches!(message, Message::Vote(vote) if vote.kind == VoteKind::Commit);
+    cluster.submit(0, 1, 1..=24);
+    let prepared = cluster.engines[1].status().prepared.map(|(_, height)| height);
+    assert_eq!(prepared, Some(Height(3)));
+    cluster.silent[0] = true;
+    cluster.lost = |message| {
+        matches!(message, Message::Vote(vote) if vote.ballot.0 == 0)
+            || matches!(message, Message::Certificate(_))
+    };
+    cluster.ticks(60);
+    assert_eq!(cluster.executed(), 24);
+    assert!(!cluster.later_prepares.is_empty());
+    let below: Vec<_> = cluster.later_prepares.iter().filter(|(_, height)| *height < 3).collect();
+    assert!(below.is_empty(), "{below:?}");
+}
+
+#[test]
+fn replicas_that_all_stopped_before_they_attested_a_block_attest_it_when_they_start() {
+    let mut cluster = Cluster::new(4, 1);
+    cluster.lost = |message| matches!(message, Message::Attestation(_));
+    cluster.submit(0, 1, 1..=1);
+    assert_eq!(cluster.attested, [Height(0); 4]);
+    cluster.restart_all();
+    cluster.lost = |_| false;
+    cluster.ticks(12);
+    assert_eq!(cluster.attested, [Height(1); 4]);
 }

@@ -72,6 +72,10 @@ pub(crate) fn message(message: &Message) -> String {
             let heights: Vec<_> = blocks.iter().map(|b| b.block.header.height.0).collect();
             format!("{name} {heights:?}")
         }
+        Message::StateCertificates(certificates) => {
+            let heights: Vec<_> = certificates.iter().map(|c| c.statement.height.0).collect();
+            format!("{name} {heights:?}")
+        }
         Message::Attestation(a) => {
             format!("{name} of {} height {} {:?}", a.replica, a.statement.height, a.statement.block)
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daruma_adversary::Adversary;
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Effect, Engine, EngineHead};
+use daruma_engine::{Context, Effect, Engine, EngineHead, RECENT_STATEMENTS_MAX};
 use daruma_ledger::{Ledger, LedgerReader};
 use daruma_store::{MemoryStore, Store};
 use daruma_types::{CertifiedBlock, ChainId, Promise, ReplicaId, Statement, Summary};
@@ -70,6 +70,10 @@ impl Replica {
             claim: head.claim.clone(),
             timestamp_ms: head.timestamp_ms,
             statement: head.statement,
+            recent: ledger
+                .reader()
+                .recent_statements(RECENT_STATEMENTS_MAX)
+                .map_err(|error| error.to_string())?,
         };
         let (engine, effects) = Engine::new(self.context.clone(), head, recovered.journal);
         let reader = ledger.reader();

@@ -67,6 +67,9 @@ pub struct EngineHead {
     pub timestamp_ms: u64,
     /// The state after it.
     pub statement: Statement,
+    /// What the last blocks came to, ascending, up to [`crate::RECENT_STATEMENTS_MAX`] of them: this
+    /// replica attests them again, for clients that were waiting when it stopped.
+    pub recent: Vec<Statement>,
 }
 
 /// The end of a chain of blocks.
@@ -123,7 +126,7 @@ pub(crate) struct Replication {
 
 impl Replication {
     pub(crate) fn new(head: EngineHead, view: View, context: &Context) -> Self {
-        let EngineHead { claim, timestamp_ms, statement } = head;
+        let EngineHead { claim, timestamp_ms, statement, recent: _ } = head;
         let tip = Tip { height: claim.height, hash: claim.hash, timestamp_ms };
         Self {
             head: claim,

@@ -103,6 +103,10 @@ impl World<'_> {
                 }
             }
             Effect::Attested(certificate) => {
+                if let Err(error) = self.replicas[replica].store.put_state_certificate(&certificate)
+                {
+                    self.broken((Invariant::Refused, error.to_string()));
+                }
                 if self.replicas[replica].correct {
                     match self.checkers.answered(self.replicas[replica].id, &certificate) {
                         Ok(confirmed) => self.confirmed(&confirmed),
@@ -179,6 +183,11 @@ impl World<'_> {
             Ok(blocks) if blocks.is_empty() => {}
             Ok(blocks) => {
                 let to = daruma_engine::Destination::One(to);
+                let heights = blocks.iter().map(|block| block.certificate.height);
+                let reader = &running.reader;
+                let attested = heights.filter_map(|h| reader.state_certificate(h).ok().flatten());
+                let attested = attested.collect();
+                self.send(replica, to, Message::StateCertificates(attested));
                 self.send(replica, to, Message::Blocks(blocks));
             }
             Err(error) => {

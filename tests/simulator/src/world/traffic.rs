@@ -280,6 +280,7 @@ const fn is_signed(message: &Message) -> bool {
         // A body is believed for its hash only, by whoever wants it.
         | Message::Body(_) => false,
         Message::Blocks(blocks) => !blocks.is_empty(),
+        Message::StateCertificates(certificates) => !certificates.is_empty(),
         Message::Transactions(transactions) => !transactions.is_empty(),
         Message::Demand(_)
         | Message::Leave(_)
