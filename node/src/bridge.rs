@@ -1,5 +1,4 @@
-//! Between the driver and the RPC server, which know nothing of each other: two small tasks and two
-//! translations.
+//! Between the driver and the RPC server, which know nothing of each other: small tasks that translate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +20,10 @@ const RETRY_AFTER_MS: u64 = 50;
 
 /// Blocks behind the peers up to which a node counts as ready: what is normally in flight.
 const BEHIND_READY_MAX: u64 = 64;
+
+/// How long the engine may be silent before the node says that it is not well: it moves at every tick,
+/// and one turn with a slow disk does not take that long.
+const STILL_MAX: Duration = Duration::from_secs(3);
 
 /// The shortest time between two snapshots of the status.
 const STATUS_PERIOD: Duration = Duration::from_millis(20);
@@ -62,7 +65,6 @@ fn translate(refused: DriverRefused, pending_per_client_max: usize) -> Refused {
         DriverRefused::Pool(refusal @ PoolRefusal::SameNonce) => {
             Refused::Malformed { reason: refusal.to_string() }
         }
-        DriverRefused::Busy => Refused::NotReady { reason: "the node is stopping".into() },
     }
 }
 
@@ -79,8 +81,9 @@ pub(crate) async fn events(
             Ok(DriverEvent::Attested { certificate, transactions }) => {
                 LedgerEvent::Attested { certificate, transactions }
             }
-            // The server looks into the ledger for what it missed.
-            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                LedgerEvent::Missed { count: missed }
+            }
             Err(broadcast::error::RecvError::Closed) => return,
         };
         // Nobody may be listening.
@@ -98,7 +101,15 @@ pub(crate) async fn status(
         let status = from.borrow_and_update().clone();
         to.send_replace(Arc::new(view.snapshot(&status)));
         tokio::time::sleep(STATUS_PERIOD).await;
-        if from.changed().await.is_err() {
+        let moved = tokio::time::timeout(STILL_MAX, from.changed()).await;
+        let stopped = matches!(moved, Ok(Err(_)));
+        if stopped || moved.is_err() {
+            // An old picture must not pass for a healthy one.
+            let mut snapshot = view.snapshot(&from.borrow().clone());
+            snapshot.not_ready.push("the engine does not move".into());
+            to.send_replace(Arc::new(snapshot));
+        }
+        if stopped || (moved.is_err() && from.changed().await.is_err()) {
             return;
         }
     }
@@ -164,7 +175,6 @@ impl Health {
             ("refusedMessages", count(&self.counters.refused)),
             ("disbelievedMessages", count(&self.counters.disbelieved)),
             ("contradictoryVotes", count(&self.counters.equivocations)),
-            ("withheldPromises", count(&self.counters.contradictions)),
             ("droppedBulk", count(&self.counters.dropped)),
         ]
     }

@@ -25,6 +25,9 @@ use crate::keys::{KeyError, SecretSeed};
 /// Clients' transactions on their way from the RPC server to the driver.
 const SUBMISSIONS_MAX: usize = 1024;
 
+/// How long a shutdown waits for calls that are being answered.
+const CALLS_WAIT: Duration = Duration::from_secs(2);
+
 /// Events kept for the RPC server when it is slow; it reads the ledger for what it misses.
 const EVENTS_MAX: usize = 1024;
 
@@ -199,7 +202,7 @@ impl Node {
         tokio::spawn(bridge::events(driver.subscribe(), ledger_events.clone()));
         tokio::spawn(bridge::status(driver.status(), status_sender, health));
 
-        let server = Server::start(
+        let started = Server::start(
             daruma_rpc_server::Config {
                 listen: self.config.rpc_listen,
                 allowed_hosts: self.config.rpc_allowed_hosts.clone(),
@@ -220,7 +223,15 @@ impl Node {
                 peers: Arc::new(move || bridge::peers(&network)),
             },
         )
-        .await?;
+        .await;
+        let server = match started {
+            Ok(server) => server,
+            Err(error) => {
+                // A node that nobody can ask must not go on voting unseen.
+                driver.shutdown().await?;
+                return Err(error.into());
+            }
+        };
         info!(name = self.config.name, rpc = %server.address(), %listen, "started");
         Ok(Running { server, driver, listen })
     }
@@ -311,7 +322,8 @@ impl Running {
     /// # Errors
     /// What failed on the way.
     pub async fn shutdown(self) -> Result<(), StartError> {
-        self.server.stop().await;
+        // Calls that wait for a confirmation may take long; they are answered by asking again elsewhere.
+        let _still_waiting = tokio::time::timeout(CALLS_WAIT, self.server.stop()).await;
         Ok(self.driver.shutdown().await?)
     }
 }

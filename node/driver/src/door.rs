@@ -8,6 +8,7 @@ use daruma_engine::{AdmissionContext, ChainLimits};
 use daruma_ledger::LedgerReader;
 use daruma_types::{
     Committee, Ed25519, Hash, Message, PublicKey, Transaction, TransactionError, Verifier,
+    limits::SPREAD_TRANSACTIONS_MAX,
 };
 use lru::LruCache;
 use rayon::prelude::*;
@@ -42,8 +43,6 @@ pub enum Refused {
     },
     /// The pool has no room.
     Pool(daruma_engine::PoolRefusal),
-    /// The driver is stopping, or its queue is full.
-    Busy,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -91,9 +90,14 @@ impl Door {
             return Err(Refused::Superseded { last });
         }
         self.check(transaction).map_err(Refused::Invalid)?;
-        self.automaton
-            .check(&transaction.operation)
-            .map_err(|malformed| Refused::Malformed { reason: malformed.to_string() })
+        // A panic in an automaton is its author's mistake, and must not take the node along.
+        let check = || self.automaton.check(&transaction.operation);
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check));
+        match checked {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(malformed)) => Err(Refused::Malformed { reason: malformed.to_string() }),
+            Err(_) => Err(Refused::Malformed { reason: "the automaton panicked on it".into() }),
+        }
     }
 
     /// Checks the transactions of a message on all cores, so that [`AdmissionContext::check`] finds
@@ -119,6 +123,10 @@ impl Door {
             | Message::StateCertificates(_)
             | Message::Attestation(_) => return,
         };
+        // More than a message may hold is refused at admission, before any signature is checked.
+        if transactions.len() > self.limits.block_transactions_max.max(SPREAD_TRANSACTIONS_MAX) {
+            return;
+        }
         transactions.par_iter().with_min_len(16).for_each(|transaction| {
             let _left_for_admission = self.check(transaction);
         });

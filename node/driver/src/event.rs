@@ -43,8 +43,6 @@ pub struct Counters {
     pub equivocations: AtomicU64,
     /// Views entered.
     pub views: AtomicU64,
-    /// Times a promise was withheld because it contradicts the journal.
-    pub contradictions: AtomicU64,
     /// Heights at which `f+1` others attest another state.
     pub diverged: AtomicU64,
     /// Syncs of the journal.

@@ -10,7 +10,8 @@ use daruma_ledger::{Ledger, LedgerReader};
 use daruma_network::Network;
 use daruma_store::Store;
 use daruma_types::{
-    CertifiedBlock, Hash, Height, Message, StateCertificate, codec, limits as wire,
+    CertifiedBlock, Hash, Height, Message, PublicKey, StateCertificate, Statement, codec,
+    limits as wire,
 };
 use tokio::sync::broadcast;
 use tracing::{debug, warn};
@@ -47,8 +48,10 @@ impl Executor {
 
     fn execute(&mut self, block: &CertifiedBlock) -> Result<(), DriverError> {
         if block.certificate.height <= self.ledger.head().claim.height {
-            // An engine whose memory was repaired may ask again for what is done.
+            // An engine whose memory was repaired may ask again for what is done: it is told where
+            // the ledger stands.
             debug!(height = %block.certificate.height, "executed before");
+            self.tell(self.ledger.head().statement, Vec::new());
             return Ok(());
         }
         let executed = self.ledger.execute(block)?;
@@ -65,10 +68,14 @@ impl Executor {
         };
         // Nobody may be listening.
         let _unheard = self.events.send(event);
-        let (statement, nonces) = (executed.statement, executed.nonces);
-        self.engine
-            .send(Work::Input(Box::new(Input::Executed { statement, nonces })))
-            .map_err(|_| DriverError::Stopped)
+        self.tell(executed.statement, executed.nonces);
+        Ok(())
+    }
+
+    /// Tells the engine what was executed; one that has stopped need not know.
+    fn tell(&self, statement: Statement, nonces: Vec<(PublicKey, u64)>) {
+        let _stopped =
+            self.engine.send(Work::Input(Box::new(Input::Executed { statement, nonces })));
     }
 
     /// Attestations can be had again from the other replicas, so a failure to keep them is no more
@@ -78,9 +85,20 @@ impl Executor {
             warn!(%failed, "attestations could not be kept");
         }
         let height = certificate.statement.height;
-        if let Some(transactions) = self.unattested.get(&height).cloned() {
+        // A block executed before the last start is looked up: somebody may still wait for it.
+        let transactions = self.unattested.get(&height).cloned().or_else(|| self.names(height));
+        if let Some(transactions) = transactions {
             let _unheard = self.events.send(DriverEvent::Attested { certificate, transactions });
         }
+    }
+}
+
+impl Executor {
+    /// The names of a stored block's transactions.
+    fn names(&self, height: Height) -> Option<Arc<[Hash]>> {
+        let block = self.store.block(height).ok().flatten()?;
+        let chain = block.header.chain;
+        Some(block.transactions.iter().map(|transaction| transaction.hash(chain)).collect())
     }
 }
 

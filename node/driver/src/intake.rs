@@ -18,6 +18,7 @@ use crate::{Answer, Submission};
 /// A frame and its authenticated sender.
 pub(crate) struct Frame {
     pub(crate) from: ReplicaId,
+    pub(crate) lane: Lane,
     pub(crate) bytes: Bytes,
 }
 
@@ -35,7 +36,7 @@ impl Intake {
     pub(crate) fn dispatch(&self, mut events: Events, checkers: &[SyncSender<Frame>]) {
         while let Some(event) = events.blocking_recv() {
             let Event::Frame { from, lane, frame: bytes } = event else { continue };
-            let frame = Frame { from, bytes };
+            let frame = Frame { from, lane, bytes };
             let goes_on = match lane {
                 Lane::Votes => self.take(frame),
                 Lane::Bulk => self.hand_on(frame, checkers),
@@ -71,7 +72,7 @@ impl Intake {
 
     /// Decodes and admits a frame. False once the engine is gone.
     fn take(&self, frame: Frame) -> bool {
-        let Frame { from, bytes } = frame;
+        let Frame { from, lane, bytes } = frame;
         let message: Message = match codec::decode(&bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -81,6 +82,13 @@ impl Intake {
                 return true;
             }
         };
+        if message.lane() != lane {
+            // Bulk in the lane of votes would hold everybody's votes up.
+            debug!(%from, kind = message.name(), "a message in the wrong lane");
+            Counters::count(&self.counters.undecodable);
+            self.network.report_garbage(from);
+            return true;
+        }
         self.door.check_ahead(&message);
         match admit(from, message, self.door.as_ref()) {
             Ok(message) => {

@@ -11,12 +11,15 @@ pub const INPUTS_MAX: usize = 4096;
 /// sync among many votes, few enough that a vote does not wait long for it.
 pub const TURN_INPUTS_MAX: usize = 256;
 
-/// Blocks that wait for the ledger. The engine keeps its own window of them, so this is never full.
-pub const EXECUTIONS_MAX: usize = 2 * WINDOW_MAX;
+/// Blocks and attestations that wait for the ledger. The engine never has more than a window of blocks
+/// out, and tells of each height's attestations twice at most, for the recent heights and a window on
+/// either side; so this is never full, and the two threads never wait for each other.
+pub const EXECUTIONS_MAX: usize =
+    WINDOW_MAX + 2 * (daruma_engine::RECENT_STATEMENTS_MAX + 2 * WINDOW_MAX);
 
 /// Bulk messages that wait to be checked, for each checking thread. Beyond it the newest is dropped:
 /// all can be repeated, and votes must not wait behind them.
-pub const CHECKS_MAX: usize = 64;
+pub const CHECKS_MAX: usize = 32;
 
 /// Threads that check bulk messages. Peers are shared out among them, so that each peer's messages
 /// stay in order.

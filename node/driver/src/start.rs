@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{Builder, JoinHandle};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::Builder;
 use std::time::Duration;
 
 use daruma_automaton_api::DynAutomaton;
@@ -11,6 +11,7 @@ use daruma_engine::{Context, Engine, EngineHead, RECENT_STATEMENTS_MAX, Status};
 use daruma_ledger::Ledger;
 use daruma_network::{Events, Network};
 use daruma_store::Store;
+use daruma_types::{Promise, View};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{error, warn};
 
@@ -56,13 +57,38 @@ impl std::fmt::Debug for Driver {
     }
 }
 
-type Thread = (&'static str, JoinHandle<Result<(), DriverError>>);
+/// How a thread ended.
+type End = (&'static str, Result<(), DriverError>);
 
+/// Starts a thread that tells how it ended, by a panic too.
 fn thread(
     name: &'static str,
+    ends: &Sender<End>,
     body: impl FnOnce() -> Result<(), DriverError> + Send + 'static,
-) -> Result<Thread, DriverError> {
-    Ok((name, Builder::new().name(name.into()).spawn(body)?))
+) -> Result<(), DriverError> {
+    let ends = ends.clone();
+    Builder::new().name(name.into()).spawn(move || {
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        // Nobody listens any more once the first failure was told.
+        let _unheard = ends.send((name, ended.unwrap_or(Err(DriverError::Panicked(name)))));
+    })?;
+    Ok(())
+}
+
+/// A recorded view that its own proof does not show is stale information (DESIGN 4.2): while it stands,
+/// the store would refuse every vote for ever.
+fn forget_unproven_view(
+    recorded: Option<View>,
+    engine: &Engine,
+    store: &dyn Store,
+) -> Result<(), DriverError> {
+    let status = engine.status();
+    if recorded.is_some_and(|recorded| recorded > status.view) {
+        warn!(recorded = ?recorded, proven = %status.view, "the journal's view has no valid proof");
+        let (view, phase, proof) = (status.view, status.phase, status.view_proof);
+        store.journal_repair(&[Promise::View { view, phase, proof }])?;
+    }
+    Ok(())
 }
 
 impl Driver {
@@ -86,7 +112,9 @@ impl Driver {
         };
         let committee = context.committee.clone();
         let door = Arc::new(Door::new(committee.clone(), context.chain, automaton, reader.clone()));
+        let recorded = recovered.journal.view.as_ref().map(|(view, ..)| *view);
         let (engine, effects) = Engine::new(context, head, recovered.journal);
+        forget_unproven_view(recorded, &engine, store.as_ref())?;
 
         let (work_sender, work) = sync_channel(limits::INPUTS_MAX);
         let (ledger_sender, ledger_work) = sync_channel(limits::EXECUTIONS_MAX);
@@ -123,20 +151,20 @@ impl Driver {
             network: network.clone(),
             counters: counters.clone(),
         };
-        let mut threads = vec![
-            thread("engine", move || engine_thread.run(effects))?,
-            thread("executor", move || executor.run())?,
-        ];
+        let (ends_sender, ends) = channel();
+        thread("engine", &ends_sender, move || engine_thread.run(effects))?;
+        thread("executor", &ends_sender, move || executor.run())?;
         let serving_network = network.clone();
-        threads.push(thread("serving", move || {
+        thread("serving", &ends_sender, move || {
             serve(&servings, &reader, &serving_network);
             Ok(())
-        })?);
-        threads.extend(start_intake(&intake, events, submissions)?);
+        })?;
+        start_intake(&intake, events, submissions, &ends_sender)?;
+        drop(ends_sender);
         let (ended_sender, ended) = oneshot::channel();
+        let stop = work_sender.clone();
         Builder::new().name("watch".into()).spawn(move || {
-            let result = watch_threads(threads);
-            let _unheard = ended_sender.send(result);
+            let _unheard = ended_sender.send(watch_threads(&ends, &stop));
         })?;
         Ok(Self {
             work: work_sender,
@@ -198,45 +226,46 @@ fn start_intake(
     intake: &Intake,
     events: Events,
     submissions: mpsc::Receiver<Submission>,
-) -> Result<Vec<Thread>, DriverError> {
-    let mut threads = Vec::new();
+    ends: &Sender<End>,
+) -> Result<(), DriverError> {
     let mut checkers = Vec::new();
     for _ in 0..limits::CHECK_THREADS {
         let (sender, frames) = sync_channel(limits::CHECKS_MAX);
         checkers.push(sender);
         let intake = intake.clone();
-        threads.push(thread("check", move || {
+        thread("check", ends, move || {
             intake.check_bulk(&frames);
             Ok(())
-        })?);
+        })?;
     }
     let dispatcher = intake.clone();
-    threads.push(thread("dispatch", move || {
+    thread("dispatch", ends, move || {
         dispatcher.dispatch(events, &checkers);
         Ok(())
-    })?);
+    })?;
     let submitter = intake.clone();
-    // Not joined with the others: it ends when the last sender of submissions, which belong to the
-    // RPC server, is gone.
-    let _detached = thread("submit", move || {
+    thread("submit", ends, move || {
         submitter.check_submissions(submissions);
         Ok(())
-    })?;
-    Ok(threads)
+    })
 }
 
-/// Waits for all threads and tells the first cause if one failed. The engine's thread is the first:
-/// the others end when it has, by themselves.
-fn watch_threads(threads: Vec<Thread>) -> Result<(), DriverError> {
-    let mut result = Ok(());
-    for (name, handle) in threads {
-        let ended = handle.join().unwrap_or(Err(DriverError::Panicked(name)));
-        if let Err(failure) = ended {
-            error!(thread = name, %failure, "stopped");
-            if matches!(result, Ok(()) | Err(DriverError::Stopped)) {
-                result = Err(failure);
+/// Waits until the engine and everything that feeds it has ended, or one of them failed. Any end
+/// stops the engine: without one of its parts a replica is deaf or mute, and must not look well.
+fn watch_threads(ends: &Receiver<End>, stop: &SyncSender<Work>) -> Result<(), DriverError> {
+    while let Ok((name, ended)) = ends.recv() {
+        // A full queue belongs to an engine that works on it, or that is gone already.
+        let _gone = stop.try_send(Work::Stop);
+        match ended {
+            // It ends when the RPC server, which holds the other end, does.
+            Ok(()) if name == "submit" => {}
+            Ok(()) if name == "executor" => return Ok(()),
+            Ok(()) => {}
+            Err(failure) => {
+                error!(thread = name, %failure, "stopped");
+                return Err(failure);
             }
         }
     }
-    result
+    Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use daruma_engine::{Destination, Effect, Engine, Input, Observation, PoolRefusal, Status};
 use daruma_network::Network;
-use daruma_store::{Store, StoreError};
+use daruma_store::Store;
 use daruma_types::{
     CertifiedBlock, Committee, Height, Message, Promise, ReplicaId, StateCertificate, Transaction,
     codec,
@@ -171,10 +171,8 @@ impl EngineThread {
 
     fn perform(&self, turn: Turn) -> Result<(), DriverError> {
         self.send(turn.before);
-        let kept = self.promise(&turn.promises)?;
-        if kept {
-            self.send(turn.after);
-        }
+        self.promise(&turn.promises)?;
+        self.send(turn.after);
         for (answer, outcome) in turn.answers {
             answer(outcome.map_err(Refused::Pool));
         }
@@ -193,22 +191,15 @@ impl EngineThread {
         Ok(())
     }
 
-    /// Makes the promises durable. False if they contradict what was promised before: then nothing
-    /// of the turn is said, since the journal remembers better than a corrupted memory.
-    fn promise(&self, promises: &[Promise]) -> Result<bool, DriverError> {
+    /// Makes the promises durable. If they contradict what was promised before, the memory they come
+    /// from cannot be trusted: nothing of it may be said, now or in a later repetition, so the engine
+    /// stops here, and the next start goes on from the journal.
+    fn promise(&self, promises: &[Promise]) -> Result<(), DriverError> {
         if promises.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         Counters::count(&self.counters.syncs);
-        match self.store.journal(promises) {
-            Ok(()) => Ok(true),
-            Err(contradiction @ StoreError::Contradiction { .. }) => {
-                Counters::count(&self.counters.contradictions);
-                error!(%contradiction, "withheld a promise that contradicts the journal");
-                Ok(false)
-            }
-            Err(failed) => Err(DriverError::Store(failed)),
-        }
+        Ok(self.store.journal(promises)?)
     }
 
     fn send(&self, messages: Vec<(Destination, Message)>) {

@@ -1,5 +1,7 @@
 //! The resolver: owns the modules and passes information between them (thesis 3.2; DESIGN 4).
 
+mod standing;
+
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,7 +19,7 @@ use crate::outbox::Outbox;
 use crate::pool::Pool;
 use crate::replication::{EngineHead, Replication};
 use crate::view::{Certified, Claims, ViewEstablishment};
-use crate::{Effect, Illegal, Input, PoolRefusal, Status};
+use crate::{Effect, Illegal, Input, PoolRefusal};
 
 /// Committed blocks that one peer may ask for between two ticks: each costs a read of the ledger, and
 /// together they may be megabytes of traffic. Two of the largest answers.
@@ -435,76 +437,6 @@ impl Engine {
             self.views.reports()
         } else {
             Vec::new()
-        }
-    }
-
-    fn peer_heads(&self) -> Vec<(ReplicaId, Height)> {
-        let peers = self.peers.iter().enumerate();
-        peers
-            .filter_map(|(index, peer)| {
-                Some((ReplicaId(index as u16), peer.summary.as_ref()?.head))
-            })
-            .collect()
-    }
-
-    fn summarise(&mut self, out: &mut Outbox) {
-        let summary = self.summary();
-        self.told = (summary.view, summary.phase, summary.active);
-        out.broadcast(Message::Summary(summary));
-    }
-
-    fn summary(&self) -> Summary {
-        let (view, phase) = self.views.current();
-        let head = self.replication.head();
-        let executed = self.replication.executed();
-        Summary {
-            view,
-            phase,
-            reports: self.views.reports().iter().map(|report| report.replica).collect(),
-            ballot: self.replication.ballot(),
-            active: self.replication.is_active(),
-            head: head.height,
-            head_hash: head.hash,
-            executed: executed.height,
-            state_root: executed.state_root,
-            attested: self.attestations.attested(),
-            prepared: self.replication.prepared().map(daruma_types::Certificate::rank),
-            slots: self.replication.slot_lines(),
-            monitor: self.monitor.report(self.views.demands()),
-        }
-    }
-
-    /// Where this replica stands, for people.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let (view, phase) = self.views.current();
-        let (beats, count, patience) = self.monitor.counters();
-        let tip = self.replication.tip();
-        let (beat_limit, count_limit) = self.monitor.thresholds(&self.context.local);
-        Status {
-            summary: self.summary(),
-            beat_limit,
-            count_limit,
-            links: self.links.counters(),
-            view,
-            phase,
-            primary: self.context.thresholds().primary(view.0),
-            ballot: self.replication.ballot(),
-            active: self.replication.is_active(),
-            head: self.replication.head().height,
-            head_hash: self.replication.head().hash,
-            executed: *self.replication.executed(),
-            attested: self.attestations.attested(),
-            tip: tip.height,
-            prepared: self.replication.prepared().map(daruma_types::Certificate::rank),
-            slots: self.replication.slot_lines(),
-            pending: self.pool.len(),
-            monitor: self.monitor.report(self.views.demands()),
-            beats,
-            count,
-            patience,
-            fetching_from: self.replication.fetching_from(),
-            peers: self.peers.iter().map(|peer| peer.summary.clone()).collect(),
         }
     }
 }

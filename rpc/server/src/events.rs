@@ -31,7 +31,7 @@ pub(crate) async fn follow(context: Arc<Context>, mut events: broadcast::Receive
                     resolve(&context, certificate).await;
                 }
             }
-            Err(RecvError::Lagged(missed)) => {
+            Ok(LedgerEvent::Missed { count: missed }) | Err(RecvError::Lagged(missed)) => {
                 tracing::info!(missed, "too slow for the ledger's events; reading it instead");
                 catch_up(&context).await;
             }

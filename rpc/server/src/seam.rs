@@ -124,6 +124,11 @@ pub enum LedgerEvent {
         /// The names of its transactions, in order.
         transactions: Arc<[Hash]>,
     },
+    /// Events were lost on the way here: the ledger knows what they told.
+    Missed {
+        /// How many.
+        count: u64,
+    },
     /// At least `f+1` verified attestations of a block were collected.
     Attested {
         /// They.

@@ -279,6 +279,10 @@ impl ViewEstablishment for Certified {
         self.reports.iter().flatten().filter(|r| r.view == self.view).cloned().collect()
     }
 
+    fn proof(&self) -> &ViewProof {
+        &self.proof
+    }
+
     fn adopt(
         &mut self,
         proof: ViewProof,

@@ -64,6 +64,9 @@ pub(crate) trait ViewEstablishment {
     /// Reports of the current view, by replica; what a new primary starts from.
     fn reports(&self) -> alloc::vec::Vec<Report>;
 
+    /// Why the replica is in its view.
+    fn proof(&self) -> &ViewProof;
+
     /// Goes to the view that `proof`, which is valid, shows, if that is ahead.
     fn adopt(
         &mut self,
