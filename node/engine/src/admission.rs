@@ -115,7 +115,13 @@ pub fn admit(
         }
         Message::Vote(vote) => vote.verify(from, committee, verifier)?,
         Message::Certificate(certificate) => certificate.verify(committee, verifier)?,
-        Message::Want(want) => bounded("want", want.blocks.len(), limits::WANT_MAX)?,
+        Message::Want(want) => {
+            bounded("want", want.blocks.len(), limits::WANT_MAX)?;
+            if !want.blocks.is_sorted_by(|a, b| a < b) {
+                let why = "its blocks are not in ascending order";
+                return Err(Invalid::Malformed { what: "want", why }.into());
+            }
+        }
         Message::Body(block) => {
             check_block(block, context)?;
             nonces = ledger_nonces(&block.transactions, context);

@@ -32,6 +32,10 @@ struct Peer {
     summary: Option<Summary>,
     /// Blocks it asked for since the last tick.
     served: u32,
+    /// Whether a summary of its was answered since the last tick.
+    helped: bool,
+    /// Bodies it asked for since the last tick.
+    bodies: usize,
 }
 
 /// The consensus engine of one replica: a pure state machine.
@@ -130,6 +134,8 @@ impl Engine {
         self.ticks = self.ticks.wrapping_add(1);
         for peer in &mut self.peers {
             peer.served = 0;
+            peer.helped = false;
+            peer.bodies = 0;
         }
         self.repair(out);
         self.links.tick(self.context.own, out);
@@ -137,10 +143,13 @@ impl Engine {
         self.replication.catch_up_tick(&heads, &self.context, out);
         let reports = self.reports_for_new_view();
         self.replication.want_bodies(&reports, &self.context, out);
-        let due = self.pool.tick(limits::SPREAD_TRANSACTIONS_MAX, limits::SPREAD_BYTES_MAX);
-        if !due.is_empty() {
-            out.broadcast(Message::Transactions(due));
+        let executed = self.replication.executed().height;
+        let due =
+            self.pool.tick(executed, limits::SPREAD_TRANSACTIONS_MAX, limits::SPREAD_BYTES_MAX);
+        if !due.to_all.is_empty() {
+            out.broadcast(Message::Transactions(due.to_all));
         }
+        self.hand_to_primary(due.to_primary, out);
         if self.ticks.is_multiple_of(u64::from(self.context.local.summary_ticks.max(1))) {
             self.summarise(out);
         }
@@ -202,7 +211,13 @@ impl Engine {
                     self.tell_views(from, Message::Certificate(certificate), out);
                 }
             },
-            Message::Want(want) => self.replication.on_want(from, &want, out),
+            Message::Want(want) => {
+                let Some(peer) = self.peers.get_mut(from.index()) else { return };
+                peer.bodies = peer.bodies.saturating_add(want.blocks.len());
+                if peer.bodies <= limits::WANT_MAX {
+                    self.replication.on_want(from, &want, out);
+                }
+            }
             Message::Body(block) => {
                 let reports = self.reports_for_new_view();
                 self.replication.on_body(block, &reports, &self.context);
@@ -277,6 +292,14 @@ impl Engine {
     }
 
     fn read_summary(&mut self, from: ReplicaId, summary: Summary, out: &mut Outbox) {
+        // One answer a tick: a peer that repeats itself must not cost more than its share.
+        if let Some(peer) = self.peers.get_mut(from.index()) {
+            if peer.helped {
+                peer.summary = Some(summary);
+                return;
+            }
+            peer.helped = true;
+        }
         let context = &self.context;
         let before = self.peers.get(from.index()).and_then(|peer| peer.summary.as_ref());
         let still = before

@@ -149,6 +149,8 @@ pub enum Suspicion {
 pub enum Disbelief {
     /// A block outside the window of heights in flight.
     OutsideWindow,
+    /// A block without transactions, which would only make the ledger longer.
+    EmptyBlock,
     /// A second, different proposal for one ballot and height.
     SecondProposal,
     /// A block that does not extend the accepted chain.

@@ -45,6 +45,8 @@ struct Pending {
     spread: bool,
     /// Whether this replica got it from a client.
     own: bool,
+    /// Whether the present primary was given it by this replica.
+    handed: bool,
     /// Ticks since it came or was last spread.
     ticks: u32,
 }
@@ -54,6 +56,15 @@ struct Client {
     line: BTreeMap<u64, Pending>,
     /// The executed height when the first in line became the first.
     first_since: Height,
+}
+
+/// What a tick makes due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// To be sent to all replicas.
+    pub(crate) to_all: Vec<Transaction>,
+    /// To be given to the primary.
+    pub(crate) to_primary: Vec<Transaction>,
 }
 
 /// The pool.
@@ -71,6 +82,10 @@ pub(crate) struct Pool {
 /// Ticks after which a transaction that is still pending is sent to all replicas: a primary that
 /// works has executed it by then, and the others need not get it twice.
 const SPREAD_AFTER_TICKS: u32 = 2;
+
+/// Ticks after which a transaction that a peer passed on is given to the primary too: the peer may have
+/// kept it from the primary, whose fault its waiting then is not. Well below the detector's patience.
+const HAND_ON_TICKS: u32 = 10;
 
 /// Ticks after which it is sent again, for replicas that had no room or were away.
 const SPREAD_AGAIN_TICKS: u32 = 40;
@@ -111,7 +126,8 @@ impl Pool {
         if client.line.first_key_value().is_none_or(|(first, _)| *first > transaction.nonce) {
             client.first_since = executed;
         }
-        let pending = Pending { spread: false, own, ticks: 0, transaction };
+        // What a client gave to this replica goes to the primary at once.
+        let pending = Pending { spread: false, own, handed: own, ticks: 0, transaction };
         client.line.insert(pending.transaction.nonce, pending);
         self.count = self.count.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -182,9 +198,16 @@ impl Pool {
         picked
     }
 
-    /// Whether a block picked now would be full.
-    pub(crate) fn fills_a_block(&self, limits: &ChainLimits) -> bool {
-        self.count >= limits.block_transactions_max || self.bytes >= limits.block_bytes_max
+    /// Whether a block picked now would be full, when `flying` transactions of `flying_bytes` are in
+    /// flight already.
+    pub(crate) fn fills_a_block(
+        &self,
+        flying: usize,
+        flying_bytes: usize,
+        limits: &ChainLimits,
+    ) -> bool {
+        self.count.saturating_sub(flying) >= limits.block_transactions_max
+            || self.bytes.saturating_sub(flying_bytes) >= limits.block_bytes_max
     }
 
     /// The clients, from the one whose turn it is.
@@ -193,14 +216,24 @@ impl Pool {
         self.clients.range(start..).chain(self.clients.range(..start))
     }
 
-    /// Counts a tick; what has waited long enough is to be sent to all replicas. Bounded by `max`.
-    pub(crate) fn tick(&mut self, max: usize, bytes_max: usize) -> Vec<Transaction> {
-        let (mut due, mut bytes) = (Vec::new(), 0_usize);
+    /// Counts a tick: what has waited long enough is to be sent to all replicas, and what a peer
+    /// passed on to the primary. Both bounded by `max` and `bytes_max`.
+    pub(crate) fn tick(&mut self, executed: Height, max: usize, bytes_max: usize) -> Due {
+        let (mut due, mut handing) = (Vec::new(), Vec::new());
+        let (mut bytes, mut handing_bytes) = (0_usize, 0_usize);
         for client in self.clients.values_mut() {
             for pending in client.line.values_mut() {
+                let size = pending.transaction.encoded_bytes();
+                let room = handing.len() < max && handing_bytes.saturating_add(size) <= bytes_max;
+                if !pending.handed && pending.ticks >= HAND_ON_TICKS && room {
+                    pending.handed = true;
+                    handing_bytes = handing_bytes.saturating_add(size);
+                    handing.push(pending.transaction.clone());
+                    // The primary is not to blame for the time before.
+                    client.first_since = executed;
+                }
                 pending.ticks = pending.ticks.saturating_add(1);
                 let patience = if pending.spread { SPREAD_AGAIN_TICKS } else { SPREAD_AFTER_TICKS };
-                let size = pending.transaction.encoded_bytes();
                 let fits = due.len() < max && bytes.saturating_add(size) <= bytes_max;
                 if pending.own && pending.ticks >= patience && fits {
                     pending.spread = true;
@@ -210,7 +243,7 @@ impl Pool {
                 }
             }
         }
-        due
+        Due { to_all: due, to_primary: handing }
     }
 
     /// All transactions that clients gave to this replica, for a new primary; bounded.
@@ -243,6 +276,10 @@ impl Pool {
     pub(crate) fn restart_waits(&mut self, executed: Height) {
         for client in self.clients.values_mut() {
             client.first_since = executed;
+            for pending in client.line.values_mut() {
+                pending.handed = pending.own;
+                pending.ticks = 0;
+            }
         }
     }
 

@@ -352,3 +352,27 @@ fn replicas_that_all_stopped_before_they_attested_a_block_attest_it_when_they_st
     cluster.ticks(12);
     assert_eq!(cluster.attested, [Height(1); 4]);
 }
+
+#[test]
+fn a_transaction_kept_from_the_primary_is_executed_and_nobody_suspects_it() {
+    let mut cluster = Cluster::new(4, 1);
+    let key = SecretKey::from_bytes(&[101; 32]);
+    let hidden = Transaction::sign(cluster.door.0.chain(), &key, 2, vec![1]);
+    // Replica 3 passes it on to replica 2 only.
+    cluster.wire.push_back((ReplicaId(3), ReplicaId(2), Message::Transactions(vec![hidden])));
+    cluster.ticks(100);
+    assert_eq!(cluster.executed(), 1);
+    assert!(cluster.engines.iter().all(|engine| engine.status().view.0 == 0));
+}
+
+#[test]
+fn a_flood_of_tokens_does_not_make_time_pass_faster() {
+    let mut cluster = Cluster::new(4, 1);
+    for counter in 1..200 {
+        for to in [0, 1, 2].map(ReplicaId) {
+            cluster.wire.push_back((ReplicaId(3), to, Message::Token { counter }));
+        }
+    }
+    cluster.ticks(10);
+    assert!(cluster.engines.iter().all(|engine| engine.status().view.0 == 0));
+}

@@ -116,6 +116,7 @@ pub(crate) const fn observation(observation: &Observation) -> &'static str {
         Observation::Diverged { .. } => "observed: diverged",
         Observation::Disbelieved { reason, .. } => match reason {
             Disbelief::OutsideWindow => "disbelieved: outside window",
+            Disbelief::EmptyBlock => "disbelieved: empty block",
             Disbelief::SecondProposal => "disbelieved: second proposal",
             Disbelief::WrongParent => "disbelieved: wrong parent",
             Disbelief::StaleNonce => "disbelieved: stale nonce",

@@ -58,7 +58,9 @@ impl Replication {
         }
         self.catch_up.last = head;
         self.catch_up.asked = match self.catch_up.asked {
-            Some((peer, ticks)) if ticks > 0 => Some((peer, ticks.saturating_sub(1))),
+            Some((peer, ticks)) if ticks > 0 => {
+                Some((peer, ticks.min(ANSWER_TICKS).saturating_sub(1)))
+            }
             Some(_) | None => None,
         };
         let hurry = self.waiting_new_view.is_some() || self.catch_up.flowing;

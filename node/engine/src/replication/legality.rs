@@ -141,6 +141,12 @@ impl Replication {
         for early in &mut self.early {
             early.truncate(EARLY_VOTES_MAX);
         }
+        // Ballot 0, in which every chain begins, needs no new-view.
+        self.active |= self.ballot == Ballot(0);
+        let ballot = self.ballot;
+        let of_ballot = |held: &daruma_types::NewView| held.ballot == ballot;
+        self.new_view = self.new_view.take().filter(of_ballot);
+        self.waiting_new_view = self.waiting_new_view.take().filter(of_ballot);
         if self.taken_over.len() > daruma_types::limits::WINDOW_MAX {
             out.repaired(Illegal::OutOfBounds("headers taken over"));
             self.taken_over.clear();

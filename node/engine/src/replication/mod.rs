@@ -251,6 +251,9 @@ impl Replication {
 
     /// Keeps a body, if there is room: bodies of the accepted and prepared chains always fit.
     fn keep_body(&mut self, hash: Hash, block: Arc<Block>) {
+        if self.bodies.contains_key(&hash) {
+            return;
+        }
         if self.bodies.len() >= BODIES_MAX {
             self.drop_loose_bodies();
         }

@@ -186,6 +186,8 @@ impl Replication {
         {
             missing.push((next, certificate.hash));
         }
+        missing.sort_unstable();
+        missing.dedup();
         missing.truncate(limits::WANT_MAX);
         missing
     }

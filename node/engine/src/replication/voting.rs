@@ -52,15 +52,29 @@ impl Replication {
     fn may_propose(&self, pool: &Pool, context: &Context) -> bool {
         let next = self.tip.height.next();
         let on_their_way = self.tip.height.0.saturating_sub(self.executed.height.0);
+        let (flying, flying_bytes) = self.flying();
         self.serving
             && self.active
             && self.is_primary(context)
             && self.taken_over.is_empty()
             && self.in_window(next, context)
             && self.slots.get(&next).is_none_or(|slot| slot.accepted.is_none())
-            && pool.len() > 0
+            && pool.len() > flying
             && (on_their_way < context.local.eager_proposals as u64
-                || pool.fills_a_block(&context.chain))
+                || pool.fills_a_block(flying, flying_bytes, &context.chain))
+    }
+
+    /// Transactions, and their bytes, in accepted and decided blocks that are not executed yet.
+    fn flying(&self) -> (usize, usize) {
+        let accepted = self.slots.values().filter_map(|slot| self.bodies.get(&slot.accepted?));
+        let decided = self.decided.values().map(|decided| &decided.block);
+        accepted.chain(decided).fold((0, 0), |(count, bytes), block| {
+            let header = &block.header;
+            (
+                count.saturating_add(header.count as usize),
+                bytes.saturating_add(header.bytes as usize),
+            )
+        })
     }
 
     /// A proposal of the ballot's primary, from it or passed on by another.
@@ -181,7 +195,9 @@ impl Replication {
             });
         }
         let Some(candidate) = slot.candidate.clone() else { return false };
-        if candidate.refused_above == Some(tip.hash) {
+        // A vote above, whose chain down to here was lost with the disk, came first (R2).
+        let voted_above = self.slots.range(next.next()..).any(|(_, slot)| slot.accepted.is_some());
+        if candidate.refused_above == Some(tip.hash) || voted_above {
             return false;
         }
         match self.check_candidate(&candidate) {
@@ -204,6 +220,9 @@ impl Replication {
 
     fn check_candidate(&self, candidate: &Candidate) -> Result<(), Disbelief> {
         let Candidate { block, nonces, .. } = candidate;
+        if block.transactions.is_empty() {
+            return Err(Disbelief::EmptyBlock);
+        }
         if block.header.parent != self.tip.hash {
             return Err(Disbelief::WrongParent);
         }
@@ -259,7 +278,8 @@ impl Replication {
         if !follows || !fits || self.taken_over.iter().any(missing) {
             return;
         }
-        let headers = core::mem::take(&mut self.taken_over);
+        // Kept until all are accepted: while they are listed, their bodies are.
+        let headers = self.taken_over.clone();
         let Some(anchor) = headers.last().map(|header| header.height) else { return };
         for header in headers {
             let (height, hash) = (header.height, header.hash());
@@ -274,6 +294,7 @@ impl Replication {
                 self.extend_tip(hash, &block);
             }
         }
+        self.taken_over.clear();
     }
 
     fn extend_tip(&mut self, hash: Hash, block: &Arc<Block>) {

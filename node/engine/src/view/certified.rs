@@ -136,6 +136,9 @@ impl Certified {
             }
         }
         for view in self.reports.iter().flatten().map(|report| report.view) {
+            if rank(view, 0) <= rank(self.view, self.phase) {
+                continue;
+            }
             let of_view =
                 |r: &&Option<Report>| r.as_ref().is_some_and(|report| report.view == view);
             let signers = signers_of(&self.reports, |r| of_view(&r));
