@@ -7,6 +7,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::codec::{Decode, Encode};
+use crate::hash;
 
 /// A compressed Ed25519 public key, 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
@@ -20,17 +21,13 @@ impl PublicKey {
     /// `0x` and 64 hex digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        let mut text = String::from("0x");
-        text.push_str(&hex::encode(self.0));
-        text
+        hash::hex_of(&self.0)
     }
 
     /// Reads what [`Self::to_hex`] writes. Whether the bytes are a point is not checked here.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
-        Some(Self(bytes))
+        hash::bytes_of(text).map(Self)
     }
 
     /// Whether the bytes are a point that a signature can be verified against strictly.
@@ -57,17 +54,13 @@ impl Signature {
     /// `0x` and 128 hex digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        let mut text = String::from("0x");
-        text.push_str(&hex::encode(self.0));
-        text
+        hash::hex_of(&self.0)
     }
 
     /// Reads what [`Self::to_hex`] writes.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 64];
-        hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
-        Some(Self(bytes))
+        hash::bytes_of(text).map(Self)
     }
 }
 

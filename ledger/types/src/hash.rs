@@ -9,6 +9,20 @@ use crate::codec::{Decode, Encode};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 pub struct Hash(pub [u8; 32]);
 
+/// `0x` and the bytes in lower-case hex: the one textual form of hashes, keys and signatures.
+pub(crate) fn hex_of(bytes: &[u8]) -> String {
+    let mut text = String::from("0x");
+    text.push_str(&hex::encode(bytes));
+    text
+}
+
+/// Reads what [`hex_of`] writes; the `0x` and the exact length are required.
+pub(crate) fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
+    Some(bytes)
+}
+
 /// What a digest is taken of. Each context is a domain of its own, so a digest made for one use
 /// never equals a digest made for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,17 +85,13 @@ impl Hash {
     /// `0x` and 64 lower-case hex digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        let mut text = String::from("0x");
-        text.push_str(&hex::encode(self.0));
-        text
+        hex_of(&self.0)
     }
 
     /// Reads what [`Self::to_hex`] writes; the `0x` is required.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
-        Some(Self(bytes))
+        bytes_of(text).map(Self)
     }
 }
 

@@ -29,7 +29,7 @@ pub const CHECK_THREADS: usize = 2;
 /// asked again.
 pub const SERVINGS_MAX: usize = 32;
 
-/// Clients' transactions that wait to be checked. Beyond it clients are told to come back.
+/// Clients' transactions that wait to be checked. Beyond it whoever hands them over waits.
 pub const SUBMISSIONS_MAX: usize = 8192;
 
 /// Clients' transactions checked and handed to the engine together.

@@ -183,7 +183,7 @@ impl Driver {
         self.submissions.clone()
     }
 
-    /// Where the engine stands, replaced after every turn.
+    /// Where the engine stands, replaced as it moves, at most every [`limits::STATUS_PERIOD`].
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.clone()

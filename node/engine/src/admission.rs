@@ -41,7 +41,7 @@ impl Admitted {
         &self.message
     }
 
-    /// The message, and for transactions and blocks the last executed nonces of their clients, as the
+    /// The message, and for transactions and proposals the last executed nonces of their clients, as the
     /// ledger had them when the message came.
     #[must_use]
     pub fn into_parts(self) -> (Message, Vec<(PublicKey, u64)>) {
@@ -122,10 +122,7 @@ pub fn admit(
                 return Err(Invalid::Malformed { what: "want", why }.into());
             }
         }
-        Message::Body(block) => {
-            check_block(block, context)?;
-            nonces = ledger_nonces(&block.transactions, context);
-        }
+        Message::Body(block) => check_block(block, context)?,
         Message::Fetch { count, .. } => {
             bounded("fetch", *count as usize, limits::FETCH_BLOCKS_MAX)?
         }

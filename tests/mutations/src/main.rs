@@ -43,18 +43,34 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
         arguments.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("daruma-mutations"));
     let target = folder.join("target");
     let workspace = Workspace::copy(&root, &folder.join("workspace"))?;
-    let unchanged = run(&build(workspace.path(), &target)?, UNCHANGED_SEEDS, &[])?;
+    let unchanged = run(&build(workspace.path(), &target)?, 0..UNCHANGED_SEEDS, &[])?;
     println!("unchanged: {unchanged:?} in {UNCHANGED_SEEDS} seeds");
     let mut all = unchanged == Verdict::Holds;
     for mutation in mutations.iter().filter(|m| m.name.contains(&arguments.only)) {
         let begin = Instant::now();
         workspace.apply(mutation)?;
-        let verdict = build(workspace.path(), &target)
-            .and_then(|program| run(&program, mutation.seeds, &mutation.arguments));
+        let verdict =
+            build(workspace.path(), &target).and_then(|program| search(&program, mutation));
         workspace.restore(mutation)?;
         all &= report(mutation, verdict, begin);
     }
     Ok(all)
+}
+
+/// Searches until a run breaks one of the rules that the mutation must break. A run that breaks another
+/// one, which is a consequence too, is told and passed over.
+fn search(program: &Path, mutation: &Mutation) -> Result<Verdict, MutationError> {
+    let mut from = 0;
+    loop {
+        let verdict = run(program, from..mutation.seeds, &mutation.arguments)?;
+        match &verdict {
+            Verdict::Broken { seed, .. } if !noticed(mutation, &verdict) => {
+                println!("  also: {verdict:?}");
+                from = seed.saturating_add(1);
+            }
+            Verdict::Holds | Verdict::Broken { .. } | Verdict::Hangs => return Ok(verdict),
+        }
+    }
 }
 
 fn report(mutation: &Mutation, verdict: Result<Verdict, MutationError>, begin: Instant) -> bool {

@@ -1,6 +1,7 @@
 //! Building and running the simulator of a copy.
 
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -48,14 +49,18 @@ pub fn build(path: &Path, target: &Path) -> Result<PathBuf, MutationError> {
     Ok(target.join("release").join("daruma-simulator"))
 }
 
-/// Runs seeds from 0, with further `arguments`, until one fails.
+/// Runs `seeds`, with further `arguments`, until one fails.
 ///
 /// # Errors
 /// The program does not run, or says something else than expected.
-pub fn run(program: &Path, seeds: u64, arguments: &[String]) -> Result<Verdict, MutationError> {
+pub fn run(
+    program: &Path,
+    seeds: Range<u64>,
+    arguments: &[String],
+) -> Result<Verdict, MutationError> {
     let io = |source| MutationError::Io { path: program.to_owned(), source };
     let mut child = Command::new(program)
-        .args(["--seeds", &format!("0..{seeds}"), "--failures-max", "1"])
+        .args(["--seeds", &format!("{}..{}", seeds.start, seeds.end), "--failures-max", "1"])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -299,7 +299,10 @@ impl ViewEstablishment for Certified {
             self.advance(context, claims, out);
         }
     }
+}
 
+impl Certified {
+    /// Forgets everything but what the head's certificate proves.
     fn reset(&mut self, head: &HeadClaim, context: &Context) {
         let replicas = context.thresholds().replicas();
         self.demands = vec![None; replicas];
@@ -315,9 +318,7 @@ impl ViewEstablishment for Certified {
         };
         (self.view, self.phase) = self.proof.shows();
     }
-}
 
-impl Certified {
     /// Drops demands and reports whose signatures do not hold (stale information).
     fn drop_invalid(&mut self, context: &Context, out: &mut Outbox) {
         let committee = &context.committee;

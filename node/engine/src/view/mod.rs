@@ -75,7 +75,4 @@ pub(crate) trait ViewEstablishment {
         claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
     );
-
-    /// Forgets everything but what a certificate in hand proves.
-    fn reset(&mut self, head: &HeadClaim, context: &Context);
 }
