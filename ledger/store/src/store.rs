@@ -73,7 +73,8 @@ pub trait Store: Send + Sync {
     /// - a view below the recorded one.
     ///
     /// Of each height the latest vote is kept, with the last [`crate::limits::BODIES_PER_HEIGHT_MAX`]
-    /// bodies, those of the latest vote and of the highest prepared certificate always among them. A prepared certificate of a lower rank than the recorded one is passed over.
+    /// bodies, those of the latest vote and of the highest prepared certificate always among them. A
+    /// prepared certificate of a lower rank than the recorded one is passed over.
     ///
     /// # Errors
     /// [`StoreError::Contradiction`], or that the write failed.

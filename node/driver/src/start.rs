@@ -82,10 +82,10 @@ fn forget_unproven_view(
     engine: &Engine,
     store: &dyn Store,
 ) -> Result<(), DriverError> {
-    let status = engine.status();
-    if recorded.is_some_and(|recorded| recorded > status.view) {
-        warn!(recorded = ?recorded, proven = %status.view, "the journal's view has no valid proof");
-        let (view, phase, proof) = (status.view, status.phase, status.view_proof);
+    let proof = engine.view_proof().clone();
+    let (view, phase) = proof.shows();
+    if recorded.is_some_and(|recorded| recorded > view) {
+        warn!(?recorded, proven = %view, "the journal's view has no valid proof");
         store.journal_repair(&[Promise::View { view, phase, proof }])?;
     }
     Ok(())

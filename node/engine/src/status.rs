@@ -3,14 +3,12 @@
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, Hash, Height, MonitorReport, ReplicaId, SlotLine, Statement, Summary, View, ViewProof,
+    Ballot, Hash, Height, MonitorReport, ReplicaId, SlotLine, Statement, Summary, View,
 };
 
 /// Where a replica stands. Nothing in the protocol reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// The proof of its view and phase.
-    pub view_proof: ViewProof,
     /// What this replica tells its peers.
     pub summary: Summary,
     /// The view.

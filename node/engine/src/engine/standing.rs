@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::{Height, Message, ReplicaId, Summary};
+use daruma_types::{Height, Message, ReplicaId, Summary, ViewProof};
 
 use super::Engine;
 use crate::Status;
@@ -45,6 +45,12 @@ impl Engine {
         }
     }
 
+    /// The proof of this replica's view and phase.
+    #[must_use]
+    pub fn view_proof(&self) -> &ViewProof {
+        self.views.proof()
+    }
+
     /// Where this replica stands, for people.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -53,7 +59,6 @@ impl Engine {
         let tip = self.replication.tip();
         let (beat_limit, count_limit) = self.monitor.thresholds(&self.context.local);
         Status {
-            view_proof: self.views.proof().clone(),
             summary: self.summary(),
             beat_limit,
             count_limit,

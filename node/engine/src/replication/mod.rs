@@ -13,9 +13,11 @@
 //!
 //! # Why this is safe
 //!
+//! Two prepared certificates of one ballot lie on one chain: their quorums share a correct replica,
+//! which prepares one chain without gaps (R2).
+//!
 //! Let X at height h be committed in ballot b, and let c be a prepared certificate of a ballot above
-//! b. Claim: c's block is X, an ancestor of X that is committed too, or extends X. By induction over
-//! the ballots: a quorum held a prepared certificate (b, h' >= h) whose chain has X at h (R3). Any
+//! b. Claim: c's block is X or extends X. By induction over the ballots: a quorum held a prepared certificate (b, h' >= h) whose chain has X at h (R3). Any
 //! `n-f` reports hold one of a correct member of it, whose rank is at least (b, h'); the new-view
 //! takes over the highest rank, which by induction has X in its chain, or a base above h, which is
 //! committed and so has X in its chain. R2 keeps every later prepare of the ballot at or above that
