@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rpc-server", &["types", "rpc-api", "chainspec", "ledger", "automaton-api"]),
     ("rpc-client", &["types", "rpc-api", "chainspec"]),
     ("adversary", &["types"]),
+    ("conversations", &["types", "engine", "ledger", "store", "automaton-api", "append-list"]),
     (
         "simulator",
         &["types", "engine", "ledger", "store", "automaton-api", "append-list", "adversary"],
