@@ -50,3 +50,18 @@ pub enum LedgerError {
         what: String,
     },
 }
+
+impl LedgerError {
+    /// Whether the block given is to blame, and not the ledger: an engine whose memory is wrong may
+    /// give any block.
+    #[must_use]
+    pub const fn refuses_block(&self) -> bool {
+        match self {
+            Self::NotNext { .. }
+            | Self::Parent { .. }
+            | Self::Certificate { .. }
+            | Self::OtherChain { .. } => true,
+            Self::Store(_) | Self::Damaged { .. } => false,
+        }
+    }
+}

@@ -45,6 +45,8 @@ pub struct Counters {
     pub views: AtomicU64,
     /// Heights at which `f+1` others attest another state.
     pub diverged: AtomicU64,
+    /// Blocks that the engine gave to the ledger and the ledger refused: wrong memory.
+    pub refused_blocks: AtomicU64,
     /// Syncs of the journal.
     pub syncs: AtomicU64,
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{Ledger, LedgerReader};
+use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
 use daruma_network::Network;
 use daruma_store::Store;
 use daruma_types::{
@@ -14,11 +15,11 @@ use daruma_types::{
     limits as wire,
 };
 use tokio::sync::broadcast;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::DriverError;
 use crate::door::Door;
-use crate::event::DriverEvent;
+use crate::event::{Counters, DriverEvent};
 use crate::limits;
 use crate::turn::{LedgerWork, Serving, Work};
 
@@ -30,31 +31,42 @@ pub(crate) struct Executor {
     pub(crate) door: Arc<Door>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) events: broadcast::Sender<DriverEvent>,
+    pub(crate) counters: Arc<Counters>,
     /// Names of the transactions of blocks whose attestations may still come.
     pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
 }
 
 impl Executor {
-    /// Executes in order until the engine's thread is gone.
+    /// Executes in order until the engine's thread is gone, and tells the engine where the ledger
+    /// stands now and then.
     pub(crate) fn run(mut self) -> Result<(), DriverError> {
-        while let Ok(work) = self.work.recv() {
-            match work {
-                LedgerWork::Execute(block) => self.execute(&block)?,
-                LedgerWork::Attested(certificate) => self.attested(certificate),
+        let mut next_telling = Instant::now() + limits::LEDGER_PERIOD;
+        loop {
+            match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
+                Ok(LedgerWork::Execute(block)) => self.execute(&block)?,
+                Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if Instant::now() >= next_telling {
+                self.tell_head();
+                next_telling = Instant::now() + limits::LEDGER_PERIOD;
             }
         }
-        Ok(())
     }
 
     fn execute(&mut self, block: &CertifiedBlock) -> Result<(), DriverError> {
-        if block.certificate.height <= self.ledger.head().claim.height {
-            // An engine whose memory was repaired may ask again for what is done: it is told where
-            // the ledger stands.
-            debug!(height = %block.certificate.height, "executed before");
-            self.tell(self.ledger.head().statement, Vec::new());
-            return Ok(());
-        }
-        let executed = self.ledger.execute(block)?;
+        let executed = match self.ledger.execute(block) {
+            Ok(executed) => executed,
+            Err(refusal) if refusal.refuses_block() => {
+                // The engine's memory is wrong, or was, and it repeats itself. The ledger is right.
+                warn!(%refusal, "a block was not executed");
+                Counters::count(&self.counters.refused_blocks);
+                self.tell_head();
+                return Ok(());
+            }
+            Err(failure) => return Err(failure.into()),
+        };
         self.door.executed(&executed.nonces);
         let transactions: Arc<[Hash]> = executed.transactions.into();
         self.unattested.insert(executed.statement.height, transactions.clone());
@@ -76,6 +88,13 @@ impl Executor {
     fn tell(&self, statement: Statement, nonces: Vec<(PublicKey, u64)>) {
         let _stopped =
             self.engine.send(Work::Input(Box::new(Input::Executed { statement, nonces })));
+    }
+
+    /// Tells the engine where the ledger stands, so that its memory is made to follow from it.
+    fn tell_head(&self) {
+        let HeadInfo { claim, timestamp_ms, statement } = self.ledger.head().clone();
+        let input = Input::Ledger { claim, timestamp_ms, statement };
+        let _stopped = self.engine.send(Work::Input(Box::new(input)));
     }
 
     /// Attestations can be had again from the other replicas, so a failure to keep them is no more

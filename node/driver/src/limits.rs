@@ -51,3 +51,7 @@ pub const UNATTESTED_MAX: usize = 4 * WINDOW_MAX;
 /// The shortest time from one published status to the next: people and health checks do not look
 /// more often.
 pub const STATUS_PERIOD: Duration = Duration::from_millis(10);
+
+/// How often the engine is told where the ledger stands: what it believes otherwise is corrected within
+/// this time, and one telling costs the check of one certificate.
+pub const LEDGER_PERIOD: Duration = Duration::from_secs(1);

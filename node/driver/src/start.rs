@@ -143,6 +143,7 @@ impl Driver {
             door: door.clone(),
             store,
             events: events_sender.clone(),
+            counters: counters.clone(),
             unattested: BTreeMap::new(),
         };
         let intake = Intake {

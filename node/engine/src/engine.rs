@@ -124,6 +124,15 @@ impl Engine {
                     self.replication.fetch(&heads, &self.context, &mut out);
                 }
             }
+            Input::Ledger { claim, timestamp_ms, statement } => {
+                let context = &self.context;
+                if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
+                    let replicas = context.thresholds().replicas();
+                    // What it holds about other heights than the ledger's is worth nothing now.
+                    let _found = self.attestations.repair(statement.height, replicas);
+                    self.attestations.on_executed(statement, context, &mut out);
+                }
+            }
         }
         self.settle(&mut out);
         out.into_effects()

@@ -31,6 +31,9 @@ pub enum Illegal {
     /// The committed head is not proven, or does not follow from the executed block.
     #[error("the head {0} was not certified or did not follow from the executed block")]
     Head(Height),
+    /// What was executed last is not what the ledger executed last.
+    #[error("the executed height {0} was not the ledger's")]
+    Executed(Height),
     /// Something kept for a peer or a height is out of its bounds.
     #[error("{0} was out of its bounds")]
     OutOfBounds(&'static str),

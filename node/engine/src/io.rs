@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId, StateCertificate,
-    Statement, Transaction, View,
+    Ballot, CertifiedBlock, HeadClaim, Height, Message, Promise, PublicKey, ReplicaId,
+    StateCertificate, Statement, Transaction, View,
 };
 
 use crate::{Admitted, Illegal, PoolRefusal};
@@ -37,6 +37,17 @@ pub enum Input {
         /// The last executed nonce of each client in the block.
         nonces: Vec<(PublicKey, u64)>,
     },
+    /// The ledger's head, told now and then, and at once when a block of [`Effect::Execute`] is not
+    /// the next one (it is not executed then). In order with [`Input::Executed`]: everything executed
+    /// up to this head was told before. Memory that does not follow from it is replaced.
+    Ledger {
+        /// The last executed block with its certificate.
+        claim: HeadClaim,
+        /// Its timestamp, ms.
+        timestamp_ms: u64,
+        /// The state after it.
+        statement: Statement,
+    },
 }
 
 /// Whom a message is for.
@@ -67,7 +78,8 @@ pub enum Effect {
         message: Message,
     },
     /// Execute this block: the one above the block of the last `Execute`, or above the ledger's
-    /// head. Answered by [`Input::Executed`].
+    /// head. Answered by [`Input::Executed`]. From an engine whose memory was repaired it may be
+    /// another one: then it is not executed, and answered by [`Input::Ledger`].
     Execute(CertifiedBlock),
     /// Send `to` committed blocks from the ledger, as many as one message holds.
     ServeBlocks {

@@ -18,6 +18,9 @@ pub const OUTBOX_MAX: usize = 65_536;
 /// From the moment a block is durable to the moment the engine is told.
 pub const TOLD_AFTER_US: u64 = 50;
 
+/// How often an engine is told where its ledger stands, as a driver does.
+pub const LEDGER_EVERY_US: u64 = 1_000_000;
+
 /// How often it is looked whether the run has reached its end.
 pub const END_CHECK_US: u64 = 100_000;
 

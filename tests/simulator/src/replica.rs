@@ -33,6 +33,9 @@ pub(crate) struct Replica {
     /// 0, or 1 for the second twin.
     pub(crate) side: usize,
     pub(crate) correct: bool,
+    /// Whether its memory or its disk met a transient fault: what it then finds to repair is counted,
+    /// and no violation.
+    pub(crate) transient: bool,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) running: Option<Running>,
     /// Counts starts and crashes, so that events of an earlier life are known as such.

@@ -77,7 +77,7 @@ impl Replication {
         })
     }
 
-    fn repair_slots(&mut self, context: &Context, out: &mut Outbox) {
+    pub(super) fn repair_slots(&mut self, context: &Context, out: &mut Outbox) {
         let (first, last) = (self.head.height.next(), self.window_end(context));
         let replicas = context.thresholds().replicas();
         let ballot = self.ballot;
@@ -119,7 +119,7 @@ impl Replication {
         }
     }
 
-    fn repair_prepared(&mut self, full: bool, context: &Context, out: &mut Outbox) {
+    pub(super) fn repair_prepared(&mut self, full: bool, context: &Context, out: &mut Outbox) {
         let Some(prepared) = &self.prepared else { return };
         let valid = prepared.kind == VoteKind::Prepare
             && prepared.height > self.head.height

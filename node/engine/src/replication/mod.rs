@@ -27,6 +27,7 @@
 
 mod catch_up;
 mod deciding;
+mod ledger;
 mod legality;
 mod new_view;
 mod retransmit;
@@ -120,6 +121,10 @@ pub(crate) struct Replication {
     in_flight: BTreeMap<PublicKey, Used>,
     /// Last nonces of clients in blocks executed lately.
     recent: BTreeMap<PublicKey, Used>,
+    /// The executed heights at the last tellings of the ledger, by which `recent` ages.
+    tellings: VecDeque<Height>,
+    /// The first decided block at the last telling of the ledger.
+    waiting_for_ledger: Option<Height>,
     early: Vec<VecDeque<Vote>>,
     catch_up: CatchUp,
     /// Whose turn it is to be asked for bodies.
@@ -147,6 +152,8 @@ impl Replication {
             waiting_new_view: None,
             in_flight: BTreeMap::new(),
             recent: BTreeMap::new(),
+            tellings: VecDeque::new(),
+            waiting_for_ledger: None,
             early: vec![VecDeque::new(); context.thresholds().replicas()],
             catch_up: CatchUp::default(),
             want_turn: 0,

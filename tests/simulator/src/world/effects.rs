@@ -2,10 +2,12 @@
 //! follows them is done.
 
 use daruma_engine::{Effect, Observation};
+use daruma_ledger::LedgerReader;
 use daruma_store::Store;
 use daruma_types::{CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard};
 
 use super::{Event, World};
+use crate::replica::Replica;
 use crate::{Invariant, describe, limits};
 
 impl World<'_> {
@@ -119,7 +121,7 @@ impl World<'_> {
     }
 
     /// A block is to be executed, after those before it.
-    fn decided(&mut self, replica: usize, block: CertifiedBlock) {
+    pub(super) fn decided(&mut self, replica: usize, block: CertifiedBlock) {
         let id = self.replicas[replica].id;
         let (height, hash) = (block.certificate.height, block.certificate.hash);
         self.trace.line(self.now_us, || format!("{id} decides {height} {hash:?}"));
@@ -148,16 +150,22 @@ impl World<'_> {
         if !self.lives(replica, incarnation) {
             return;
         }
-        let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
+        let Replica { id, correct, transient, .. } = self.replicas[replica];
         let Some(running) = &mut self.replicas[replica].running else { return };
         running.executing = false;
         let Some(block) = running.decided.pop_front() else { return };
         let executed = match running.ledger.execute(&block) {
             Ok(executed) => executed,
             Err(error) => {
-                if correct {
+                let again = certified_before(&running.reader, &block);
+                if correct && !again && !(transient && error.refuses_block()) {
                     self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
+                    return;
                 }
+                self.trace.line(self.now_us, || format!("{id} does not execute: {error}"));
+                self.stats.count("ledger: block refused");
+                self.tell_head(replica);
+                self.execute_next(replica);
                 return;
             }
         };
@@ -173,6 +181,23 @@ impl World<'_> {
         let told = Event::Told { replica, incarnation, statement, nonces };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
         self.execute_next(replica);
+    }
+
+    /// Tells an engine where its ledger stands: it hears of it after all that was executed before.
+    fn tell_head(&mut self, replica: usize) {
+        let incarnation = self.replicas[replica].incarnation;
+        let Some(running) = &self.replicas[replica].running else { return };
+        let head = Box::new(running.ledger.head().clone());
+        let told = Event::Head { replica, incarnation, head };
+        self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
+    }
+
+    pub(super) fn tell_head_again(&mut self, replica: usize, incarnation: u32) {
+        if self.lives(replica, incarnation) {
+            self.tell_head(replica);
+            let at_us = self.now_us + limits::LEDGER_EVERY_US;
+            self.queue.push(at_us, Event::TellHead { replica, incarnation });
+        }
     }
 
     fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
@@ -224,13 +249,20 @@ impl World<'_> {
                 let what = format!("{id}: {observation:?}");
                 self.broken((Invariant::Determinism, what));
             }
-            Observation::Repaired(illegal) => {
+            Observation::Repaired(illegal) if !self.replicas[replica].transient => {
                 self.broken((Invariant::Closure, format!("{id} repaired: {illegal}")));
             }
             Observation::Equivocation { .. }
             | Observation::Activated { .. }
             | Observation::Suspected { .. }
+            | Observation::Repaired(_)
             | Observation::Disbelieved { .. } => {}
         }
     }
+}
+
+/// Whether the ledger has this block already: asking twice is no contradiction.
+fn certified_before(reader: &LedgerReader, block: &CertifiedBlock) -> bool {
+    let known = reader.certificate(block.certificate.height).ok().flatten();
+    known.is_some_and(|known| known.hash == block.certificate.hash)
 }

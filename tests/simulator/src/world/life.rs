@@ -70,6 +70,8 @@ impl World<'_> {
                 let at_us = self.now_us + self.crashes.random_range(0..tick_us);
                 let incarnation = self.replicas[replica].incarnation;
                 self.queue.push(at_us, Event::Tick { replica, incarnation });
+                let tell_us = self.now_us + limits::LEDGER_EVERY_US;
+                self.queue.push(tell_us, Event::TellHead { replica, incarnation });
                 self.perform(replica, effects);
             }
             Err(error) => {

@@ -3,6 +3,8 @@
 mod effects;
 mod ending;
 mod life;
+#[cfg(test)]
+mod tests;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use daruma_adversary::{Behaviour, Twins};
 use daruma_append_list::AppendList;
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
 use daruma_engine::{Context, Input};
+use daruma_ledger::HeadInfo;
 use daruma_store::MemoryStore;
 use daruma_types::{
     ChainId, Committee, Hash, Message, PublicKey, ReplicaId, Statement, Transaction, Verifier,
@@ -37,14 +40,51 @@ use crate::{Invariant, Outcome, Stats, Violation, limits};
 #[derive(Debug)]
 pub(crate) enum Event {
     Fault(usize),
-    Tick { replica: usize, incarnation: u32 },
-    Deliver { to: usize, from: ReplicaId, message: Arc<Message> },
-    DeliverCorrupt { to: usize, from: ReplicaId, bytes: Vec<u8>, kind: &'static str },
-    Synced { replica: usize, incarnation: u32 },
-    Execute { replica: usize, incarnation: u32 },
-    Told { replica: usize, incarnation: u32, statement: Statement, nonces: Vec<(PublicKey, u64)> },
+    Tick {
+        replica: usize,
+        incarnation: u32,
+    },
+    Deliver {
+        to: usize,
+        from: ReplicaId,
+        message: Arc<Message>,
+    },
+    DeliverCorrupt {
+        to: usize,
+        from: ReplicaId,
+        bytes: Vec<u8>,
+        kind: &'static str,
+    },
+    Synced {
+        replica: usize,
+        incarnation: u32,
+    },
+    Execute {
+        replica: usize,
+        incarnation: u32,
+    },
+    Told {
+        replica: usize,
+        incarnation: u32,
+        statement: Statement,
+        nonces: Vec<(PublicKey, u64)>,
+    },
+    /// It is time to tell an engine where its ledger stands.
+    TellHead {
+        replica: usize,
+        incarnation: u32,
+    },
+    /// The engine hears it.
+    Head {
+        replica: usize,
+        incarnation: u32,
+        head: Box<HeadInfo>,
+    },
     Client(usize),
-    Submit { to: ReplicaId, transaction: Transaction },
+    Submit {
+        to: ReplicaId,
+        transaction: Transaction,
+    },
     EndCheck,
 }
 
@@ -168,6 +208,7 @@ impl<'a> World<'a> {
             },
             side: 0,
             correct: true,
+            transient: false,
             store: Arc::new(MemoryStore::new()),
             running: None,
             incarnation: 0,
@@ -202,6 +243,13 @@ impl<'a> World<'a> {
             Event::Told { replica, incarnation, statement, nonces } => {
                 if self.lives(replica, incarnation) {
                     self.step(replica, Input::Executed { statement, nonces });
+                }
+            }
+            Event::TellHead { replica, incarnation } => self.tell_head_again(replica, incarnation),
+            Event::Head { replica, incarnation, head } => {
+                if self.lives(replica, incarnation) {
+                    let HeadInfo { claim, timestamp_ms, statement } = *head;
+                    self.step(replica, Input::Ledger { claim, timestamp_ms, statement });
                 }
             }
             Event::Client(client) => self.wake_client(client),

@@ -1,0 +1,84 @@
+//! What only the inside of a run can do to it.
+
+use std::sync::Arc;
+
+use daruma_types::{
+    Block, Certificate, CertifiedBlock, Hash, Height, ReplicaId, SignerSet, VoteKind,
+};
+
+use super::World;
+use crate::Plan;
+
+/// A block that no quorum ever certified.
+fn forged(world: &World<'_>, height: Height, parent: Hash) -> CertifiedBlock {
+    let chain = world.committee.chain();
+    let block = Block::build(chain, height, parent, ReplicaId(0), 1, Vec::new());
+    let hash = block.hash();
+    let certificate = Certificate {
+        kind: VoteKind::Commit,
+        ballot: Default::default(),
+        height,
+        hash,
+        signers: SignerSet::EMPTY,
+        signatures: Vec::new(),
+    };
+    CertifiedBlock { block: Arc::new(block), certificate }
+}
+
+/// Runs until `until_us`.
+fn run(world: &mut World<'_>, until_us: u64) {
+    while world.now_us < until_us && world.violations.is_empty() {
+        let (at_us, event) = world.queue.pop().unwrap();
+        world.now_us = at_us;
+        world.happen(event);
+    }
+}
+
+#[test]
+fn a_ledger_given_wrong_blocks_by_its_engine_executes_none_and_service_goes_on() {
+    let plan = Plan::calm(5, 4);
+    let mut world = World::new(&plan, None);
+    run(&mut world, 2_000_000);
+    world.replicas[1].transient = true;
+    let head = world.replicas[1].running.as_ref().unwrap().ledger.head().claim.clone();
+    let wrong = [
+        forged(&world, head.height, Hash([7; 32])),
+        forged(&world, head.height.plus(9), Hash([7; 32])),
+        forged(&world, head.height.next(), Hash([7; 32])),
+    ];
+    for block in wrong {
+        world.decided(1, block);
+    }
+    while !world.ended && world.violations.is_empty() {
+        let Some((at_us, event)) = world.queue.pop() else { break };
+        world.now_us = at_us;
+        world.happen(event);
+    }
+    assert_eq!(world.violations, []);
+    assert_eq!(world.stats.counts.get("ledger: block refused"), Some(&3));
+    assert!(world.checkers.executed_at(ReplicaId(1)) > head.height);
+}
+
+#[test]
+fn a_correct_replica_without_a_transient_fault_must_never_be_refused_by_its_ledger() {
+    let plan = Plan::calm(5, 4);
+    let mut world = World::new(&plan, None);
+    run(&mut world, 1_000_000);
+    let gap = forged(&world, Height(1_000), Hash([7; 32]));
+    world.decided(1, gap);
+    run(&mut world, 1_100_000);
+    assert_eq!(world.violations.len(), 1);
+    assert_eq!(world.violations[0].invariant, crate::Invariant::Refused);
+}
+
+#[test]
+fn an_engine_is_told_where_its_ledger_stands_and_finds_nothing_to_repair() {
+    let plan = Plan::calm(6, 4);
+    let mut world = World::new(&plan, None);
+    run(&mut world, 3_000_000);
+    world.now_us = 3_000_000;
+    world.tell_head_again(2, world.replicas[2].incarnation);
+    run(&mut world, 3_001_000);
+    assert_eq!(world.stats.counts.get("observed: repaired"), None);
+    assert_eq!(world.violations, []);
+}
