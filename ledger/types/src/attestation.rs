@@ -11,6 +11,7 @@ const DOMAIN: &[u8] = b"daruma attestation v1\n";
 
 /// The result of executing a block. Equal on all correct replicas at equal height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Statement {
     /// The height executed.
     pub height: Height,
@@ -39,6 +40,7 @@ impl Statement {
 
 /// A statement with one replica's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Attestation {
     /// What is said.
     pub statement: Statement,
@@ -74,6 +76,7 @@ impl Attestation {
 /// Equal attestations of several replicas: `f+1` are what a client needs (thesis 2.6), a quorum is
 /// proof of the state for everyone.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct StateCertificate {
     /// What all of them say.
     pub statement: Statement,

@@ -12,6 +12,7 @@ use crate::{
 /// What a block's hash covers. It does not hold the ballot, so a block can be proposed again,
 /// unchanged, after a view change.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Header {
     /// The chain.
     pub chain: ChainId,
@@ -25,10 +26,13 @@ pub struct Header {
     pub proposer: ReplicaId,
     /// The proposer's clock, in ms since 1970, never below the parent's. For people; no rule of the
     /// protocol depends on it.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub timestamp_ms: u64,
     /// Transactions in the block.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub count: u32,
     /// Bytes of all transactions, encoded.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub bytes: u32,
 }
 
@@ -42,6 +46,7 @@ impl Header {
 
 /// A header with its transactions.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Block {
     /// The header.
     pub header: Header,
@@ -128,6 +133,7 @@ impl Block {
 
 /// A block with the certificate that commits it: all that a stranger needs to believe it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct CertifiedBlock {
     /// The block, shared: the engine, the ledger and several peers' queues hold it at once.
     pub block: Arc<Block>,

@@ -10,6 +10,7 @@ use crate::{
 
 /// The two steps that are voted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum VoteKind {
     /// "I accepted this block at this height in this ballot."
     Prepare,
@@ -55,6 +56,7 @@ impl VoteKind {
 
 /// One replica's vote. Who voted is the connection it came over, checked against the signature.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Vote {
     /// Prepare or commit.
     pub kind: VoteKind,
@@ -100,6 +102,7 @@ impl Vote {
 
 /// A quorum of equal votes: proof of a step that anyone with the chainspec can check.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Certificate {
     /// Which step. A quorum of prepares is the paper's PREP, of commits its COMMIT.
     pub kind: VoteKind,

@@ -83,6 +83,7 @@ impl fmt::Display for ReplicaId {
 
 /// Identity of a chain: the hash of its chainspec. Every signature covers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct ChainId(pub Hash);
 
 impl fmt::Display for ChainId {

@@ -7,7 +7,8 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 extern crate alloc;
-#[cfg(test)]
+// The derive of `arbitrary` needs it; nothing of ours does.
+#[cfg(any(test, feature = "arbitrary"))]
 extern crate std;
 
 mod attestation;
@@ -16,6 +17,8 @@ mod certificate;
 pub mod codec;
 mod committee;
 mod crypto;
+#[cfg(feature = "arbitrary")]
+mod from_bytes;
 mod hash;
 mod ids;
 pub mod limits;

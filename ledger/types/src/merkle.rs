@@ -37,10 +37,13 @@ pub fn merkle_root(leaves: &[Hash]) -> Hash {
 
 /// That one leaf stands at one position of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct MerkleProof {
     /// The leaf's position.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub index: u32,
     /// Leaves in the tree.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub count: u32,
     /// The hashes beside the path, from the leaf up.
     pub siblings: Vec<Hash>,

@@ -12,6 +12,7 @@ use crate::{
 
 /// The primary's proposal; it counts as the primary's prepare vote (DESIGN 4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct PrePrepare {
     /// The ballot.
     pub ballot: Ballot,
@@ -23,6 +24,7 @@ pub struct PrePrepare {
 
 /// "Send me the bodies of these blocks."
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Want {
     /// Height and hash of each, at most [`crate::limits::WANT_MAX`].
     pub blocks: Vec<(Height, Hash)>,
@@ -31,15 +33,18 @@ pub struct Want {
 /// Everything one replica says to another. Each is a snapshot or an idempotent statement, so it may
 /// be lost, repeated or reordered; the sender is the authenticated connection.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Message {
     /// The token channel's counter, from its sender (thesis algorithm 5).
     Token {
         /// The sender's counter.
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
         counter: u64,
     },
     /// The token channel's counter, returned by its receiver (thesis algorithm 6).
     TokenReturn {
         /// The counter received.
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
         counter: u64,
     },
     /// Where the sender stands.
@@ -69,6 +74,7 @@ pub enum Message {
         /// The first height wanted.
         from: Height,
         /// How many, at most [`crate::limits::FETCH_BLOCKS_MAX`].
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
         count: u32,
     },
     /// Committed blocks in ascending order without a gap.

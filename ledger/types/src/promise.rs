@@ -8,12 +8,14 @@ use crate::{Ballot, Block, Certificate, Hash, Height, View, ViewProof};
 
 /// A statement that a restarted replica must never contradict. Durable before it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Promise {
     /// "I vote in no ballot below this view's."
     View {
         /// The view.
         view: View,
         /// 0 serving, 1 changing.
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::phase))]
         phase: u8,
         /// Why the replica is there.
         proof: ViewProof,
@@ -45,6 +47,7 @@ pub enum Promise {
 
 /// What a journal holds after a restart. Everything in it is checked again before it is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct RecoveredJournal {
     /// The last [`Promise::View`].
     pub view: Option<(View, u8, ViewProof)>,

@@ -8,10 +8,12 @@ use crate::{Hash, HashContext, Height, codec, limits};
 
 /// What executing one transaction came to.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum Outcome {
     /// The automaton applied it.
     Executed {
         /// The automaton's reply, in its own encoding.
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::bytes))]
         reply: Vec<u8>,
     },
     /// The automaton refused it, and its writes were rolled back. The nonce is used up.
@@ -24,6 +26,7 @@ pub enum Outcome {
     /// The client had executed this or a larger nonce before; nothing was done.
     Superseded {
         /// The client's last executed nonce.
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
         last_nonce: u64,
     },
 }
@@ -50,12 +53,14 @@ impl Outcome {
 
 /// What became of one transaction. Equal on all correct replicas.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Receipt {
     /// The transaction's name.
     pub transaction: Hash,
     /// The block's height.
     pub height: Height,
     /// Position in the block.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub index: u32,
     /// What it came to.
     pub outcome: Outcome,

@@ -7,6 +7,7 @@ use crate::{Ballot, Hash, Height, SignerSet, View};
 
 /// The thesis's `vStatus` (2.6.3, algorithm 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum VStatus {
     /// The primary is served.
     #[default]
@@ -19,6 +20,7 @@ pub enum VStatus {
 
 /// Primary monitoring as seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct MonitorReport {
     /// Service or view change.
     pub status: VStatus,
@@ -30,10 +32,12 @@ pub struct MonitorReport {
 
 /// One height in flight, in the sender's ballot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct SlotLine {
     /// The height.
     pub height: Height,
     /// First bytes of the accepted block's hash; 0 for none.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub short: u32,
     /// Whether a block was accepted there.
     pub accepted: bool,
@@ -46,10 +50,12 @@ pub struct SlotLine {
 /// Where a replica stands. Its reader sends it what it visibly lacks. The authenticated connection
 /// says whose it is; nobody forwards a summary, so it bears no signature.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Summary {
     /// The view.
     pub view: View,
     /// 0 serving, 1 changing.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::phase))]
     pub phase: u8,
     /// Whose reports for the view are held (phase 1, or a primary without new-view).
     pub reports: SignerSet,

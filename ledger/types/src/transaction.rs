@@ -10,12 +10,15 @@ const DOMAIN: &[u8] = b"daruma transaction v1\n";
 
 /// One operation of one client, signed by it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Transaction {
     /// The client's key; its identity.
     pub client: PublicKey,
     /// The client's totally ordered timestamp (thesis 3.1): strictly increasing, gaps allowed.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::number))]
     pub nonce: u64,
     /// The automaton's operation, in the automaton's own encoding.
+    #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::bytes))]
     pub operation: Vec<u8>,
     /// The client's signature on [`Transaction::signed_bytes`].
     pub signature: Signature,

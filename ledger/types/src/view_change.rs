@@ -10,6 +10,7 @@ use crate::{
 
 /// "I want to leave this view."
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Demand {
     /// The view to leave.
     pub view: View,
@@ -37,6 +38,7 @@ impl Demand {
 
 /// `n-f` demands to leave one view: the proof that the next one may be established.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct LeaveCertificate {
     /// The view left.
     pub view: View,
@@ -61,6 +63,7 @@ impl LeaveCertificate {
 
 /// A replica's committed head: what it executed last, with its proof.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct HeadClaim {
     /// The head's height.
     pub height: Height,
@@ -108,6 +111,7 @@ impl HeadClaim {
 
 /// "I am in this view and vote in no earlier one; this is what I hold" (DESIGN 4.1 a).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Report {
     /// Who reports.
     pub replica: ReplicaId,
@@ -187,6 +191,7 @@ impl Report {
 
 /// One report as an [`EnterCertificate`] keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct EnterEntry {
     /// Digest of the report's content.
     pub digest: Hash,
@@ -196,6 +201,7 @@ pub struct EnterEntry {
 
 /// `n-f` reports of one view: the proof that it was entered.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct EnterCertificate {
     /// The view entered.
     pub view: View,
@@ -223,6 +229,7 @@ impl EnterCertificate {
 
 /// Why a replica is in the view it is in (proof-carrying state, DESIGN 1).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub enum ViewProof {
     /// View 0, in which every chain begins, needs none.
     Initial,
@@ -268,6 +275,7 @@ impl ViewProof {
 /// The new primary's proof of where the chain continues (DESIGN 4.2). Base and tip follow from the
 /// reports, and each replica works them out for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct NewView {
     /// The ballot that becomes active.
     pub ballot: Ballot,
