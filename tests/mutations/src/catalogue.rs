@@ -20,13 +20,18 @@ pub struct Mutation {
     pub find: String,
     /// What it becomes.
     pub replace: String,
-    /// Seeds within which it must be noticed.
+    /// Seeds of the simulator within which it must be noticed; none if the tests notice it.
+    #[serde(default)]
     pub seeds: u64,
-    /// Names of the invariants of which one must break.
+    /// Names of the invariants of which one must break in the simulator.
+    #[serde(default)]
     pub expect: Vec<String>,
     /// Further arguments of the simulator, to bring about what the mutation needs to be seen.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// Whether it is tried with every change of the code. The others are a command of their own.
+    #[serde(default)]
+    pub slice: bool,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +65,12 @@ pub fn parse(text: &str) -> Result<Vec<Mutation>, MutationError> {
     let wrong = |why: String| MutationError::Catalogue { why };
     let Catalogue { mutation } = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let mut names = BTreeSet::new();
-    for Mutation { name, .. } in &mutation {
+    for Mutation { name, seeds, expect, .. } in &mutation {
         if !names.insert(name.clone()) {
             return Err(wrong(format!("two mutations are called {name}")));
+        }
+        if (*seeds > 0) == expect.is_empty() {
+            return Err(wrong(format!("{name}: seeds and expect go together")));
         }
     }
     Ok(mutation)

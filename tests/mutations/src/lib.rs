@@ -1,11 +1,12 @@
-//! Shows that the simulator's checkers bite: puts a fault into a copy of the code, builds the
-//! simulator from it, and requires that some seed notices.
+//! Shows that the tests and the simulator's checkers bite: puts a fault into a copy of the code, and
+//! requires that a test of the copy fails, or that a seed of the simulator built from it does.
 //!
-//! `mutations.toml` lists the faults. A fault that no seed of its budget notices is a failure, and so
-//! is one whose text is no longer in the code exactly once.
+//! `mutations.toml` lists the faults. A fault that nothing notices is a failure, and so is one whose
+//! text is no longer in the code exactly once.
 
 mod catalogue;
 mod simulator;
+mod tests_of_copy;
 mod workspace;
 
 use std::io;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 pub use catalogue::{Mutation, parse};
 pub use simulator::{RUN_TIME_MAX, Verdict, build, run};
+pub use tests_of_copy::{TESTED, test};
 pub use workspace::Workspace;
 
 /// Why a mutation could not be tried.
@@ -64,7 +66,7 @@ pub enum MutationError {
 pub fn noticed(mutation: &Mutation, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Holds => false,
-        Verdict::Hangs => true,
+        Verdict::Hangs | Verdict::Test { .. } => true,
         Verdict::Broken { rule, .. } => {
             mutation.expect.iter().any(|name| rule.starts_with(name.as_str()))
         }

@@ -1,18 +1,23 @@
-//! Tries every mutation of the catalogue, and says which seed noticed it.
+//! Tries the mutations of the catalogue, and says which test or seed noticed each.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use daruma_mutations::{Mutation, MutationError, Verdict, Workspace, build, noticed, parse, run};
+use daruma_mutations::{
+    Mutation, MutationError, Verdict, Workspace, build, noticed, parse, run, test,
+};
 
 /// Seeds that the unchanged copy must pass first: a simulator that fails anyway shows nothing.
 const UNCHANGED_SEEDS: u64 = 100;
 
-/// Puts faults into a copy of the code and requires that the simulator notices each.
+/// Puts faults into a copy of the code and requires that a test or the simulator notices each.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// All mutations, not only the slice that is tried with every change.
+    #[arg(long)]
+    all: bool,
     /// Only mutations whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
@@ -43,18 +48,39 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
         arguments.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("daruma-mutations"));
     let target = folder.join("target");
     let workspace = Workspace::copy(&root, &folder.join("workspace"))?;
-    let unchanged = run(&build(workspace.path(), &target)?, 0..UNCHANGED_SEEDS, &[])?;
+    let mut unchanged = run(&build(workspace.path(), &target)?, 0..UNCHANGED_SEEDS, &[])?;
+    if arguments.all && unchanged == Verdict::Holds {
+        unchanged = test(workspace.path(), &target)?;
+    }
     println!("unchanged: {unchanged:?} in {UNCHANGED_SEEDS} seeds");
     let mut all = unchanged == Verdict::Holds;
-    for mutation in mutations.iter().filter(|m| m.name.contains(&arguments.only)) {
+    let wanted = |mutation: &&Mutation| {
+        (arguments.all || mutation.slice) && mutation.name.contains(&arguments.only)
+    };
+    let (mut tried, mut found) = (0, 0);
+    for mutation in mutations.iter().filter(wanted) {
         let begin = Instant::now();
         workspace.apply(mutation)?;
-        let verdict =
-            build(workspace.path(), &target).and_then(|program| search(&program, mutation));
+        let verdict = judge(&workspace, &target, mutation);
         workspace.restore(mutation)?;
-        all &= report(mutation, verdict, begin);
+        tried += 1;
+        found += usize::from(report(mutation, verdict, begin));
     }
+    all &= tried == found;
+    println!("{found} of {tried} mutations noticed");
     Ok(all)
+}
+
+/// By the simulator where the catalogue says so, else by the tests.
+fn judge(
+    workspace: &Workspace,
+    target: &Path,
+    mutation: &Mutation,
+) -> Result<Verdict, MutationError> {
+    if mutation.seeds > 0 {
+        return search(&build(workspace.path(), target)?, mutation);
+    }
+    test(workspace.path(), target)
 }
 
 /// Searches until a run breaks one of the rules that the mutation must break. A run that breaks another
@@ -68,7 +94,9 @@ fn search(program: &Path, mutation: &Mutation) -> Result<Verdict, MutationError>
                 println!("  also: {verdict:?}");
                 from = seed.saturating_add(1);
             }
-            Verdict::Holds | Verdict::Broken { .. } | Verdict::Hangs => return Ok(verdict),
+            Verdict::Holds | Verdict::Broken { .. } | Verdict::Hangs | Verdict::Test { .. } => {
+                return Ok(verdict);
+            }
         }
     }
 }

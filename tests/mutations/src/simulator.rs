@@ -13,10 +13,10 @@ use crate::MutationError;
 /// Time that the simulator may take for one mutation. A change may make the code loop for ever.
 pub const RUN_TIME_MAX: Duration = Duration::from_secs(1800);
 
-/// What a search came to.
+/// What the tests, or a search, came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// No run broke a rule.
+    /// No test failed, or no run broke a rule.
     Holds,
     /// A run broke one.
     Broken {
@@ -24,6 +24,11 @@ pub enum Verdict {
         seed: u64,
         /// The line that says which rule.
         rule: String,
+    },
+    /// A test failed.
+    Test {
+        /// Its name; what cargo said if no test has one.
+        name: String,
     },
     /// The simulator did not come to an end in [`RUN_TIME_MAX`].
     Hangs,

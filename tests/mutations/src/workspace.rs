@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{Mutation, MutationError};
 
-/// The crates that the simulator is made of. A path that is missing here fails the build of the
-/// unchanged copy, which comes first.
-const CRATES: [&str; 8] = [
+/// The crates that the simulator and the tests are made of. A path that is missing here fails the build
+/// of the unchanged copy, which comes first.
+const CRATES: [&str; 9] = [
     "automata/api",
     "automata/append-list",
     "ledger",
@@ -16,6 +16,7 @@ const CRATES: [&str; 8] = [
     "ledger/types",
     "node/engine",
     "tests/adversary",
+    "tests/conversations",
     "tests/simulator",
 ];
 
@@ -94,7 +95,7 @@ fn copy_crate(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     update(&to.join("Cargo.toml"), &fs::read(from.join("Cargo.toml"))?)?;
     // A manifest may name tests and examples; they must be there, though they are not built.
-    for folder in ["src", "tests", "examples", "benches"] {
+    for folder in ["src", "tests", "examples", "benches", "files"] {
         if from.join(folder).is_dir() {
             copy_folder(&from.join(folder), &to.join(folder))?;
         }
@@ -167,9 +168,10 @@ mod tests {
             file: "ledger/types/src/lib.rs".into(),
             find: "#![no_std]".into(),
             replace: "".into(),
-            seeds: 1,
+            seeds: 0,
             expect: Vec::new(),
             arguments: Vec::new(),
+            slice: false,
         };
         let original = std::fs::read_to_string(root.join(&mutation.file)).unwrap();
         let copied = || std::fs::read_to_string(copy.path().join(&mutation.file)).unwrap();
