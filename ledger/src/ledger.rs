@@ -131,7 +131,7 @@ impl Ledger {
         if statement.height != height || statement.block != claim.hash {
             return damaged("the head's statement is about another block");
         }
-        let root = Pages::page(&self.store.as_ref(), &Path::ROOT)?.unwrap_or_default();
+        let mut root = Pages::page(&self.store.as_ref(), &Path::ROOT)?.unwrap_or_default();
         if root.hash() != statement.state_root {
             return damaged("the root of the state tree is not the head's");
         }

@@ -1,6 +1,6 @@
 //! The bounds of a ledger, each with its reason.
 
-/// Pages of the state tree kept in memory, of about 1 KiB each. Enough for all pages but the lowest
+/// Pages of the state tree kept in memory, of about 2 KiB each. Enough for all pages but the lowest
 /// two levels of a state of a million entries; the rest is in the store's own cache.
 pub const TREE_CACHE_PAGES: usize = 8192;
 

@@ -8,19 +8,14 @@ mod tests;
 mod update;
 
 pub use page::empty_state_root;
-pub(crate) use page::{Page, Path, Slot};
+pub(crate) use page::{Page, Path, Slot, value_hash};
 pub(crate) use proof::prove;
 pub use proof::{StateLeaf, StateProof, verify_state_proof};
 pub(crate) use update::{Changes, Pages, StateTree};
 
-use daruma_types::{Hash, Height};
+use daruma_types::Height;
 
 use crate::LedgerError;
-
-/// The hash of a value, as leaves hold it.
-pub(crate) fn value_hash(value: &[u8]) -> Hash {
-    page::digest(page::Kind::Value, &[value])
-}
 
 /// A page that should be there is not, or is none.
 fn damaged(path: &Path, why: &str) -> LedgerError {

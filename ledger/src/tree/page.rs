@@ -1,10 +1,8 @@
 //! Pages: four levels of the tree in one row.
 
 use std::fmt;
-use std::sync::LazyLock;
 
-use blake3::hazmat::HasherExt;
-use daruma_types::Hash;
+use daruma_types::{Hash, HashContext};
 
 /// Children of a page: four levels of a binary tree.
 pub(crate) const SLOTS: usize = 16;
@@ -14,25 +12,10 @@ pub(crate) const DEPTH_MAX: usize = 64;
 
 /// What a digest of the tree is made of; its first byte, so that no kind passes for another.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+enum Kind {
     Node = 0,
     Leaf = 1,
     Value = 2,
-}
-
-/// The context of [`daruma_types::HashContext::StateTree`], digested once: a page has up to thirty
-/// hashes, and the context would take a third of the time of each.
-static CONTEXT: LazyLock<blake3::hazmat::ContextKey> =
-    LazyLock::new(|| blake3::hazmat::hash_derive_key_context("daruma v1 state tree"));
-
-/// `Hash::of(HashContext::StateTree, [kind, parts...])`.
-pub(crate) fn digest(kind: Kind, parts: &[&[u8]]) -> Hash {
-    let mut hasher = blake3::Hasher::new_from_context_key(&CONTEXT);
-    hasher.update(&[kind as u8]);
-    for part in parts {
-        hasher.update(part);
-    }
-    Hash(*hasher.finalize().as_bytes())
 }
 
 /// The root of a state without entries, and the hash of every subtree without entries.
@@ -42,11 +25,16 @@ pub const fn empty_state_root() -> Hash {
 }
 
 pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    digest(Kind::Node, &[&left.0, &right.0])
+    Hash::of(HashContext::StateTree, &[&[Kind::Node as u8], &left.0, &right.0])
 }
 
 pub(crate) fn leaf_hash(key: &Hash, value: &Hash) -> Hash {
-    digest(Kind::Leaf, &[&key.0, &value.0])
+    Hash::of(HashContext::StateTree, &[&[Kind::Leaf as u8], &key.0, &value.0])
+}
+
+/// The hash of a value, as leaves hold it.
+pub(crate) fn value_hash(value: &[u8]) -> Hash {
+    Hash::of(HashContext::StateTree, &[&[Kind::Value as u8], value])
 }
 
 /// Where a page is: the hex digits that the hashes of all keys below it begin with.
@@ -125,20 +113,29 @@ enum Subtree {
 }
 
 impl Subtree {
+    fn of_slot(slot: &Slot) -> Self {
+        match slot {
+            Slot::Empty => Self::Empty,
+            Slot::Leaf { key, value } => Self::Leaf(leaf_hash(key, value)),
+            Slot::Page(hash) => Self::Node(*hash),
+        }
+    }
+
+    fn join(left: Self, right: Self) -> Self {
+        match (left, right) {
+            (Self::Empty, Self::Empty) => Self::Empty,
+            (Self::Leaf(leaf), Self::Empty) | (Self::Empty, Self::Leaf(leaf)) => Self::Leaf(leaf),
+            (left, right) => Self::Node(node_hash(&left.hash(), &right.hash())),
+        }
+    }
+
     fn of(slots: &[Slot]) -> Self {
         match slots {
-            [] | [Slot::Empty] => Self::Empty,
-            [Slot::Leaf { key, value }] => Self::Leaf(leaf_hash(key, value)),
-            [Slot::Page(hash)] => Self::Node(*hash),
+            [] => Self::Empty,
+            [slot] => Self::of_slot(slot),
             _ => {
                 let (left, right) = slots.split_at(slots.len() / 2);
-                match (Self::of(left), Self::of(right)) {
-                    (Self::Empty, Self::Empty) => Self::Empty,
-                    (Self::Leaf(leaf), Self::Empty) | (Self::Empty, Self::Leaf(leaf)) => {
-                        Self::Leaf(leaf)
-                    }
-                    (left, right) => Self::Node(node_hash(&left.hash(), &right.hash())),
-                }
+                Self::join(Self::of(left), Self::of(right))
             }
         }
     }
@@ -157,14 +154,62 @@ pub(crate) fn subtree_hash(slots: &[Slot]) -> Hash {
 }
 
 /// Four levels of the tree.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Page {
-    pub(crate) slots: [Slot; SLOTS],
+    slots: [Slot; SLOTS],
+    /// What is known of the subtrees within the page: at 1 the whole of it, below `i` the halves at
+    /// `2i` and `2i + 1`, and at [`SLOTS`] and after it the single slots. A block changes few slots of a
+    /// page, and then only what is above them is hashed again.
+    known: [Option<Subtree>; 2 * SLOTS],
 }
 
+impl PartialEq for Page {
+    fn eq(&self, other: &Self) -> bool {
+        self.slots == other.slots
+    }
+}
+
+impl Eq for Page {}
+
 impl Page {
-    pub(crate) fn hash(&self) -> Hash {
-        subtree_hash(&self.slots)
+    pub(crate) const fn slots(&self) -> &[Slot; SLOTS] {
+        &self.slots
+    }
+
+    pub(crate) fn slot(&self, index: usize) -> Slot {
+        self.slots.get(index).copied().unwrap_or_default()
+    }
+
+    /// Changes a slot; an index from [`SLOTS`] on is none.
+    pub(crate) fn set(&mut self, index: usize, slot: Slot) {
+        let Some(place) = self.slots.get_mut(index) else { return };
+        if *place == slot {
+            return;
+        }
+        *place = slot;
+        let mut above = SLOTS + index;
+        while let Some(known) = self.known.get_mut(above).filter(|_| above > 0) {
+            *known = None;
+            above /= 2;
+        }
+    }
+
+    pub(crate) fn hash(&mut self) -> Hash {
+        self.subtree(1).hash()
+    }
+
+    fn subtree(&mut self, at: usize) -> Subtree {
+        if let Some(Some(known)) = self.known.get(at) {
+            return *known;
+        }
+        let found = match at.checked_sub(SLOTS) {
+            Some(index) => Subtree::of_slot(&self.slot(index)),
+            None => Subtree::join(self.subtree(2 * at), self.subtree(2 * at + 1)),
+        };
+        if let Some(place) = self.known.get_mut(at) {
+            *place = Some(found);
+        }
+        found
     }
 
     /// What the slot above this page holds: a page with less than two entries is none.
@@ -219,6 +264,7 @@ impl Page {
         };
         let mut page = Self::default();
         for slot in &mut page.slots {
+            // Nothing is known of a new page, so nothing has to be forgotten.
             *slot = match kinds & 3 {
                 0 => Slot::Empty,
                 1 => Slot::Leaf { key: take()?, value: take()? },
@@ -234,22 +280,41 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use daruma_types::HashContext;
 
     #[test]
-    fn the_tree_hashes_in_its_own_context_and_each_kind_apart() {
-        for kind in [Kind::Node, Kind::Leaf, Kind::Value] {
-            let slow = Hash::of(HashContext::StateTree, &[&[kind as u8], b"one", b"two"]);
-            assert_eq!(digest(kind, &[b"one", b"two"]), slow);
+    fn a_node_a_leaf_and_a_value_of_the_same_bytes_hash_apart() {
+        let (a, b) = (Hash([1; 32]), Hash([2; 32]));
+        let value = value_hash(&[a.0, b.0].concat());
+        assert_ne!(node_hash(&a, &b), leaf_hash(&a, &b));
+        assert_ne!(node_hash(&a, &b), value);
+        assert_ne!(leaf_hash(&a, &b), value);
+    }
+
+    #[test]
+    fn a_page_that_was_changed_has_the_hash_of_one_that_never_was_otherwise() {
+        let mut page = Page::default();
+        // A walk through pages with many and few slots in use.
+        let mut state = 7_u32;
+        for _ in 0..2_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let byte = (state >> 24) as u8;
+            let slot = match state >> 8 & 7 {
+                0 => Slot::Leaf { key: Hash([byte; 32]), value: Hash([1; 32]) },
+                1 => Slot::Page(Hash([byte; 32])),
+                _ => Slot::Empty,
+            };
+            page.set((state >> 16) as usize % SLOTS, slot);
+            if state >> 12 & 3 == 0 {
+                assert_eq!(page.hash(), subtree_hash(page.slots()));
+            }
         }
-        assert_ne!(digest(Kind::Node, &[b"x"]), digest(Kind::Leaf, &[b"x"]));
     }
 
     #[test]
     fn a_page_goes_there_and_back_and_no_other_bytes_are_one() {
         let mut page = Page::default();
-        page.slots[3] = Slot::Leaf { key: Hash([1; 32]), value: Hash([2; 32]) };
-        page.slots[15] = Slot::Page(Hash([3; 32]));
+        page.set(3, Slot::Leaf { key: Hash([1; 32]), value: Hash([2; 32]) });
+        page.set(15, Slot::Page(Hash([3; 32])));
         let bytes = page.encode();
         assert_eq!(Page::decode(&bytes), Some(page));
         assert_eq!(Page::decode(&bytes[..bytes.len() - 1]), None);

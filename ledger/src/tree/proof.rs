@@ -3,8 +3,10 @@
 use daruma_types::Hash;
 use daruma_types::codec::{Decode, Encode};
 
-use super::page::{DEPTH_MAX, SLOTS, empty_state_root, leaf_hash, node_hash, subtree_hash};
-use super::{Page, Pages, Path, Slot, damaged, value_hash};
+use super::page::{
+    DEPTH_MAX, SLOTS, empty_state_root, leaf_hash, node_hash, subtree_hash, value_hash,
+};
+use super::{Page, Pages, Path, Slot, damaged};
 use crate::{LedgerError, StateKey};
 
 /// A leaf of the state tree.
@@ -89,7 +91,7 @@ pub(crate) fn prove(pages: &dyn Pages, key: &StateKey) -> Result<StateProof, Led
 /// Walks through one page towards `key`, as far as there are two entries, and notes the hashes
 /// beside the way. Returns what is at its end.
 fn descend(page: &Page, path: &Path, key: &Hash, siblings: &mut Vec<Hash>) -> Slot {
-    let mut slots: &[Slot] = &page.slots;
+    let mut slots: &[Slot] = page.slots();
     let mut position = path.slot(key);
     debug_assert_eq!(slots.len(), SLOTS);
     while slots.len() > 1 {

@@ -120,9 +120,8 @@ impl Walk<'_> {
     ) -> Result<(), LedgerError> {
         for group in changes.chunk_by(|a, b| path.slot(&a.0) == path.slot(&b.0)) {
             let Some((key, _)) = group.first() else { continue };
-            if let Some(slot) = page.slots.get_mut(path.slot(key)) {
-                *slot = self.change_slot(path.towards(key), *slot, group)?;
-            }
+            let index = path.slot(key);
+            page.set(index, self.change_slot(path.towards(key), page.slot(index), group)?);
         }
         Ok(())
     }
@@ -147,9 +146,7 @@ impl Walk<'_> {
             Slot::Empty => Page::default(),
             Slot::Leaf { key, .. } => {
                 let mut page = Page::default();
-                if let Some(place) = page.slots.get_mut(path.slot(&key)) {
-                    *place = slot;
-                }
+                page.set(path.slot(&key), slot);
                 page
             }
         };
