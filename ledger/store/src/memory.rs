@@ -1,21 +1,67 @@
 //! Rows in memory, for the simulator and for tests.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Tables};
 
 /// A store whose rows live in memory: a simulated disk, which keeps its contents while its owner
 /// keeps the store, whatever becomes of the replica. Only the length of the run bounds what it holds.
+///
+/// Made for single rows: a search of many runs reads and writes them by the million, so they lie in
+/// a hash table, and a range is put in order when it is asked for.
 pub type MemoryStore = Tables<Memory>;
 
-/// The rows of a table, shared with snapshots and copies until the next write to it.
-type Table = Arc<BTreeMap<Vec<u8>, Arc<[u8]>>>;
-
-/// The tables that were ever written to.
+/// The rows of a column, shared with snapshots and copies until the next write to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Contents(BTreeMap<Column, Table>);
+struct Table {
+    rows: HashMap<Vec<u8>, Arc<[u8]>, BuildHasherDefault<Folding>>,
+    /// How often a row that was there was changed or lost.
+    replaced: u64,
+}
+
+/// All tables, each at its column's number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Contents([Arc<Table>; Column::COUNT]);
+
+impl Contents {
+    fn table(&self, column: Column) -> Option<&Arc<Table>> {
+        self.0.get(column as usize)
+    }
+}
+
+/// A quick hash of keys that nobody chooses in order to make them collide: those of a simulated disk.
+/// The same in every run, as everything in a simulation must be.
+#[derive(Debug, Default)]
+struct Folding(u64);
+
+impl Hasher for Folding {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            for (to, from) in padded.iter_mut().zip(word) {
+                *to = *from;
+            }
+            self.write_u64(u64::from_le_bytes(padded));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The high half of the product holds all bits of the word mixed; an odd constant without
+        // structure (2^64 divided by the golden ratio).
+        let product = u128::from(self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = (product as u64) ^ ((product >> 64) as u64) ^ self.0.rotate_left(29);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.write_u64(length as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
 
 /// The [`Backend`] of [`MemoryStore`].
 #[derive(Debug, Default)]
@@ -30,11 +76,13 @@ impl Memory {
     }
 
     fn set(contents: &mut Contents, column: Column, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let table = Arc::make_mut(contents.0.entry(column).or_default());
-        match value {
-            Some(value) => table.insert(key, value.into()),
-            None => table.remove(&key),
+        let Some(table) = contents.0.get_mut(column as usize) else { return };
+        let table = Arc::make_mut(table);
+        let before = match value {
+            Some(value) => table.rows.insert(key, value.into()),
+            None => table.rows.remove(&key),
         };
+        table.replaced += u64::from(before.is_some());
     }
 }
 
@@ -57,7 +105,17 @@ impl MemoryStore {
     #[must_use]
     pub fn keys(&self, column: Column) -> Vec<Vec<u8>> {
         let contents = self.backend().contents();
-        contents.0.get(&column).map(|table| table.keys().cloned().collect()).unwrap_or_default()
+        let mut keys: Vec<Vec<u8>> =
+            contents.table(column).map(|t| t.rows.keys().cloned().collect()).unwrap_or_default();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// How often a row of a column that was there was changed or lost, by the store's own writes or by
+    /// [`Self::damage`]. While this stays as it is, all rows once found are still what they were.
+    #[must_use]
+    pub fn replaced(&self, column: Column) -> u64 {
+        self.backend().contents().table(column).map_or(0, |table| table.replaced)
     }
 
     /// Changes a row behind the store's back, as a failing disk does; `None` loses it.
@@ -75,7 +133,8 @@ impl Default for MemoryStore {
 
 impl Rows for Contents {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.get(&column).and_then(|table| table.get(key)).map(|value| value.to_vec()))
+        let row = self.table(column).and_then(|table| table.rows.get(key));
+        Ok(row.map(|value| value.to_vec()))
     }
 
     fn scan(
@@ -85,15 +144,12 @@ impl Rows for Contents {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let Some(table) = self.0.get(&column) else {
-            return Ok(Vec::new());
-        };
-        Ok(table
-            .range::<[u8], _>((Bound::Included(from.max(prefix)), Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .take(limit)
-            .map(|(key, value)| (key.clone(), value.to_vec()))
-            .collect())
+        let Some(table) = self.table(column) else { return Ok(Vec::new()) };
+        let within = |key: &[u8]| key.starts_with(prefix) && key >= from;
+        let mut rows: Vec<_> = table.rows.iter().filter(|(key, _)| within(key)).collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows.truncate(limit);
+        Ok(rows.into_iter().map(|(key, value)| (key.clone(), value.to_vec())).collect())
     }
 }
 
