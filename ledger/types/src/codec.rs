@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 
+use bincode::enc::{EncoderImpl, write::SizeWriter};
 pub use bincode::{Decode, Encode};
 
 use crate::limits;
@@ -36,13 +37,26 @@ const fn config() -> impl bincode::config::Config {
         .with_limit::<{ limits::FRAME_BYTES_MAX }>()
 }
 
+const fn unlimited() -> impl bincode::config::Config {
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding()
+}
+
 /// Encodes `value`. Every type of this crate can be encoded, whatever it holds.
 #[must_use]
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
-    let unlimited = bincode::config::standard().with_little_endian().with_fixed_int_encoding();
     // Encoding into a growing vector fails only for types whose `Encode` returns an error of its
     // own, and none here does; an empty answer is refused by every decoder.
-    bincode::encode_to_vec(value, unlimited).unwrap_or_default()
+    bincode::encode_to_vec(value, unlimited()).unwrap_or_default()
+}
+
+/// Bytes that [`encode`] makes of `value`, without making them.
+#[must_use]
+pub fn encoded_bytes<T: Encode>(value: &T) -> usize {
+    let mut encoder = EncoderImpl::new(SizeWriter::default(), unlimited());
+    match value.encode(&mut encoder) {
+        Ok(()) => encoder.into_writer().bytes_written,
+        Err(_) => 0,
+    }
 }
 
 /// Decodes exactly one value from all of `bytes`.
@@ -70,6 +84,12 @@ mod tests {
     fn integers_are_fixed_width_little_endian() {
         assert_eq!(encode(&0x0102_0304_u32), [4, 3, 2, 1]);
         assert_eq!(encode(&vec![7_u8]), [1, 0, 0, 0, 0, 0, 0, 0, 7]);
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_encoding() {
+        let value = (7_u64, vec![Some(1_u16), None], [3_u8; 64]);
+        assert_eq!(encoded_bytes(&value), encode(&value).len());
     }
 
     #[test]

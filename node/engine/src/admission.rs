@@ -1,6 +1,7 @@
 //! The door for messages: whatever can be checked without the engine's state is checked here, on
 //! any thread, and only what passed can be given to the engine (DESIGN 11).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use daruma_types::{
@@ -49,6 +50,44 @@ impl Admitted {
     }
 }
 
+/// A message that passed every check that depends on the message alone, not on any replica's ledger.
+/// Where several replicas of one chain live in one process, as in a simulation, one check serves all
+/// that the message goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    message: Message,
+}
+
+impl Checked {
+    /// Checks `message`, which `from` sent. The ledger of `context` is not asked.
+    ///
+    /// # Errors
+    /// The message, and what [`admit`] has against it.
+    pub fn new(
+        from: ReplicaId,
+        message: Message,
+        context: &dyn AdmissionContext,
+    ) -> Result<Self, Box<(Message, Refusal)>> {
+        match check(from, &message, context) {
+            Ok(()) => Ok(Self { message }),
+            Err(refusal) => Err(Box::new((message, refusal))),
+        }
+    }
+
+    /// The message.
+    #[must_use]
+    pub const fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// The message for one replica, whose ledger has these last executed nonces of clients.
+    pub fn admitted(&self, last_nonce: impl Fn(&PublicKey) -> Option<u64>) -> Admitted {
+        let message = self.message.clone();
+        let nonces = ledger_nonces(&message, last_nonce);
+        Admitted { message, nonces }
+    }
+}
+
 /// Why a message was not believed. Always the sender's doing, never ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -89,13 +128,23 @@ pub fn admit(
     message: Message,
     context: &dyn AdmissionContext,
 ) -> Result<Admitted, Refusal> {
+    check(from, &message, context)?;
+    let nonces = ledger_nonces(&message, |client| context.last_nonce(client));
+    Ok(Admitted { message, nonces })
+}
+
+/// All that is checked at the door.
+fn check(
+    from: ReplicaId,
+    message: &Message,
+    context: &dyn AdmissionContext,
+) -> Result<(), Refusal> {
     let committee = context.committee();
     let verifier = context.verifier();
     if committee.replica(from).is_none() {
         return Err(Refusal::UnknownReplica(from));
     }
-    let mut nonces = Vec::new();
-    match &message {
+    match message {
         Message::Token { .. } | Message::TokenReturn { .. } => {}
         Message::Summary(summary) => check_summary(summary)?,
         Message::Demand(demand) => {
@@ -109,10 +158,7 @@ pub fn admit(
         }
         Message::Enter(certificate) => certificate.verify(committee, verifier)?,
         Message::NewView(new_view) => new_view.verify(committee, verifier)?,
-        Message::PrePrepare(pre_prepare) => {
-            check_pre_prepare(pre_prepare, context)?;
-            nonces = ledger_nonces(&pre_prepare.block.transactions, context);
-        }
+        Message::PrePrepare(pre_prepare) => check_pre_prepare(pre_prepare, context)?,
         Message::Vote(vote) => vote.verify(from, committee, verifier)?,
         Message::Certificate(certificate) => certificate.verify(committee, verifier)?,
         Message::Want(want) => {
@@ -146,10 +192,9 @@ pub fn admit(
             for transaction in transactions {
                 context.check(transaction).map_err(Invalid::from)?;
             }
-            nonces = ledger_nonces(transactions, context);
         }
     }
-    Ok(Admitted { message, nonces })
+    Ok(())
 }
 
 fn own_name(what: &'static str, from: ReplicaId, claimed: ReplicaId) -> Result<(), Refusal> {
@@ -229,15 +274,36 @@ fn check_certified(
     Ok(())
 }
 
+/// The last executed nonces of the clients in a proposal or in transactions, in order of their keys.
 fn ledger_nonces(
-    transactions: &[Transaction],
-    context: &dyn AdmissionContext,
+    message: &Message,
+    last_nonce: impl Fn(&PublicKey) -> Option<u64>,
 ) -> Vec<(PublicKey, u64)> {
+    let transactions = match message {
+        Message::PrePrepare(pre_prepare) => &pre_prepare.block.transactions,
+        Message::Transactions(transactions) => transactions,
+        Message::Token { .. }
+        | Message::TokenReturn { .. }
+        | Message::Summary(_)
+        | Message::Demand(_)
+        | Message::Leave(_)
+        | Message::Report(_)
+        | Message::Enter(_)
+        | Message::NewView(_)
+        | Message::Vote(_)
+        | Message::Certificate(_)
+        | Message::Want(_)
+        | Message::Body(_)
+        | Message::Fetch { .. }
+        | Message::Blocks(_)
+        | Message::Attestation(_)
+        | Message::StateCertificates(_) => return Vec::new(),
+    };
     let mut clients: Vec<PublicKey> = transactions.iter().map(|t| t.client).collect();
     clients.sort_unstable();
     clients.dedup();
     clients
         .into_iter()
-        .filter_map(|client| context.last_nonce(&client).map(|nonce| (client, nonce)))
+        .filter_map(|client| last_nonce(&client).map(|nonce| (client, nonce)))
         .collect()
 }

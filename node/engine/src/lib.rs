@@ -37,7 +37,7 @@ mod replication;
 mod status;
 mod view;
 
-pub use admission::{AdmissionContext, Admitted, Refusal, admit};
+pub use admission::{AdmissionContext, Admitted, Checked, Refusal, admit};
 pub use attest::RECENT_STATEMENTS_MAX;
 pub use config::{ChainLimits, Context, LocalLimits};
 pub use engine::Engine;

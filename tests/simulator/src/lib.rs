@@ -25,6 +25,7 @@ mod door;
 pub mod limits;
 mod network;
 mod outcome;
+mod parcel;
 mod plan;
 mod queue;
 mod random;

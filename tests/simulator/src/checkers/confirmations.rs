@@ -26,14 +26,17 @@ impl Checkers {
         attestation: &Attestation,
     ) -> Result<Vec<(PublicKey, u64)>, Broken> {
         let Attestation { statement, replica, .. } = attestation;
-        let truly = attestation.verify(&self.committee, self.verifier.as_ref()).is_ok();
-        if from != *replica
-            || !truly
-            || self.confirmations.confirmed.contains_key(&statement.height)
+        let height = statement.height;
+        if from != *replica || self.confirmations.confirmed.contains_key(&height) {
+            return Ok(Vec::new());
+        }
+        let at_height = self.confirmations.gathered.get(&height);
+        if at_height.and_then(|of| of.get(statement)).is_some_and(|s| s.contains(*replica))
+            || attestation.verify(&self.committee, self.verifier.as_ref()).is_err()
         {
             return Ok(Vec::new());
         }
-        let at_height = self.confirmations.gathered.entry(statement.height).or_default();
+        let at_height = self.confirmations.gathered.entry(height).or_default();
         let signers = at_height.entry(*statement).or_default();
         signers.insert(*replica);
         if signers.len() < self.committee.thresholds().weak() {

@@ -13,13 +13,27 @@ use crate::{Invariant, describe, limits};
 impl World<'_> {
     /// Puts effects in line, and performs as many as can be performed now.
     pub(super) fn perform(&mut self, replica: usize, effects: Vec<Effect>) {
-        let Some(running) = &mut self.replicas[replica].running else { return };
-        running.outbox.extend(effects);
-        if running.outbox.len() > limits::OUTBOX_MAX {
-            let what = format!("{} effects wait for the disk of {replica}", running.outbox.len());
+        let incarnation = self.replicas[replica].incarnation;
+        let Some(running) = &self.replicas[replica].running else { return };
+        let waiting = running.outbox.len() + effects.len();
+        if waiting > limits::OUTBOX_MAX {
+            let what = format!("{waiting} effects wait for the disk of {replica}");
             self.broken((Invariant::Bounds, what));
             return;
         }
+        let mut effects = effects.into_iter();
+        // With an empty line, what stands before the first promise need not go through it.
+        if running.outbox.is_empty() {
+            while effects.as_slice().first().is_some_and(|e| !matches!(e, Effect::Promise { .. })) {
+                let Some(effect) = effects.next() else { break };
+                self.perform_one(replica, effect);
+                if !self.lives(replica, incarnation) || !self.violations.is_empty() {
+                    return;
+                }
+            }
+        }
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        running.outbox.extend(effects);
         self.pump(replica);
     }
 
@@ -177,8 +191,8 @@ impl World<'_> {
             let sound = self.checkers.executed(id, &block, statement, &executed.receipts);
             self.check(sound);
         }
-        let nonces = executed.nonces;
-        let told = Event::Told { replica, incarnation, statement, nonces };
+        let executed = Box::new((statement, executed.nonces));
+        let told = Event::Told { replica, incarnation, executed };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
         self.execute_next(replica);
     }

@@ -9,6 +9,7 @@ mod traffic;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use daruma_adversary::{Behaviour, Twins};
@@ -18,15 +19,15 @@ use daruma_engine::{Context, Input};
 use daruma_ledger::HeadInfo;
 use daruma_store::MemoryStore;
 use daruma_types::{
-    ChainId, Committee, Hash, Message, PublicKey, ReplicaId, Statement, Transaction, Verifier,
+    ChainId, Committee, Hash, PublicKey, ReplicaId, Statement, Transaction, Verifier,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::checkers::{Broken, Checkers};
 use crate::clients::Clients;
-use crate::door::Verified;
 use crate::network::Links;
+use crate::parcel::Parcel;
 use crate::plan::Plan;
 use crate::queue::Queue;
 use crate::random::{Purpose, stream};
@@ -36,56 +37,32 @@ use crate::scheme::{Keys, Role};
 use crate::trace::{Sink, Trace};
 use crate::{Invariant, Outcome, Stats, Violation, limits};
 
-/// Something that happens at one moment.
+/// Something that happens at one moment. Small, because the queue moves them about; what is large is
+/// in a box of its own.
 #[derive(Debug)]
 pub(crate) enum Event {
     Fault(usize),
-    Tick {
-        replica: usize,
-        incarnation: u32,
-    },
-    Deliver {
-        to: usize,
-        from: ReplicaId,
-        message: Arc<Message>,
-    },
-    DeliverCorrupt {
-        to: usize,
-        from: ReplicaId,
-        bytes: Vec<u8>,
-        kind: &'static str,
-    },
-    Synced {
-        replica: usize,
-        incarnation: u32,
-    },
-    Execute {
-        replica: usize,
-        incarnation: u32,
-    },
-    Told {
-        replica: usize,
-        incarnation: u32,
-        statement: Statement,
-        nonces: Vec<(PublicKey, u64)>,
-    },
+    Tick { replica: usize, incarnation: u32 },
+    Deliver { to: usize, parcel: Rc<Parcel> },
+    DeliverCorrupt { to: usize, corrupt: Box<Corrupt> },
+    Synced { replica: usize, incarnation: u32 },
+    Execute { replica: usize, incarnation: u32 },
+    Told { replica: usize, incarnation: u32, executed: Box<(Statement, Vec<(PublicKey, u64)>)> },
     /// It is time to tell an engine where its ledger stands.
-    TellHead {
-        replica: usize,
-        incarnation: u32,
-    },
+    TellHead { replica: usize, incarnation: u32 },
     /// The engine hears it.
-    Head {
-        replica: usize,
-        incarnation: u32,
-        head: Box<HeadInfo>,
-    },
+    Head { replica: usize, incarnation: u32, head: Box<HeadInfo> },
     Client(usize),
-    Submit {
-        to: ReplicaId,
-        transaction: Transaction,
-    },
+    Submit { to: ReplicaId, transaction: Box<Transaction> },
     EndCheck,
+}
+
+/// Changed bytes of a message.
+#[derive(Debug)]
+pub(crate) struct Corrupt {
+    from: ReplicaId,
+    bytes: Vec<u8>,
+    kind: &'static str,
 }
 
 /// Everything there is in a run.
@@ -97,7 +74,6 @@ pub(crate) struct World<'a> {
     committee: Arc<Committee>,
     verifier: Arc<dyn Verifier>,
     automaton: Arc<dyn DynAutomaton>,
-    verified: Verified,
     /// The replicas by id, and behind them the second twins.
     replicas: Vec<Replica>,
     /// Who of the two twins talks to whom, and where the second one is.
@@ -139,7 +115,6 @@ impl<'a> World<'a> {
             now_us: 0,
             queue: Queue::new(),
             faults: schedule(plan),
-            verified: Verified::new(plan.scheme),
             replicas: Vec::new(),
             twins: BTreeMap::new(),
             links: Links::new(replicas, plan.links, stream(plan.seed, Purpose::Links)),
@@ -234,14 +209,13 @@ impl<'a> World<'a> {
         match event {
             Event::Fault(index) => self.fault(index),
             Event::Tick { replica, incarnation } => self.tick(replica, incarnation),
-            Event::Deliver { to, from, message } => self.deliver(to, from, message),
-            Event::DeliverCorrupt { to, from, bytes, kind } => {
-                self.deliver_corrupt(to, from, &bytes, kind);
-            }
+            Event::Deliver { to, parcel } => self.deliver(to, parcel),
+            Event::DeliverCorrupt { to, corrupt } => self.deliver_corrupt(to, &corrupt),
             Event::Synced { replica, incarnation } => self.synced(replica, incarnation),
             Event::Execute { replica, incarnation } => self.execute(replica, incarnation),
-            Event::Told { replica, incarnation, statement, nonces } => {
+            Event::Told { replica, incarnation, executed } => {
                 if self.lives(replica, incarnation) {
+                    let (statement, nonces) = *executed;
                     self.step(replica, Input::Executed { statement, nonces });
                 }
             }
@@ -253,7 +227,7 @@ impl<'a> World<'a> {
                 }
             }
             Event::Client(client) => self.wake_client(client),
-            Event::Submit { to, transaction } => self.submit(to, transaction),
+            Event::Submit { to, transaction } => self.submit(to, *transaction),
             Event::EndCheck => self.end_check(),
         }
     }

@@ -1,13 +1,15 @@
 //! Messages and submissions on their way.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use daruma_adversary::Surroundings;
-use daruma_engine::{Destination, Input, admit};
+use daruma_engine::{Checked, Destination, Input};
 use daruma_types::{Message, ReplicaId, Transaction, codec, limits as hard, supersedes};
 
-use super::{Event, World};
+use super::{Corrupt, Event, World};
 use crate::door::Door;
+use crate::parcel::Parcel;
 use crate::replica::Replica;
 use crate::{Invariant, limits};
 
@@ -18,48 +20,66 @@ impl World<'_> {
     /// A replica's engine sends a message.
     pub(super) fn send(&mut self, from: usize, to: Destination, message: Message) {
         let id = self.replicas[from].id;
-        let message = Arc::new(message);
-        let bytes = self.check_encoding(&message);
+        let parcel = Rc::new(Parcel::new(id, message, &self.door()));
+        let bytes = self.check_encoding(parcel.message());
         if self.replicas[from].correct {
-            let sound = self.checkers.sent(id, &message);
+            let sound = self.checkers.sent(id, parcel.message());
             self.check(sound);
-        } else if let Message::Summary(summary) = &*message {
+        } else if let Message::Summary(summary) = parcel.message() {
             self.replicas[from].summary = Some(summary.clone());
         }
-        let receivers: Vec<ReplicaId> = match to {
-            Destination::All => self.committee.ids().filter(|to| *to != id).collect(),
-            Destination::One(to) => vec![to],
+        // An adversary gets a message that it may keep.
+        let own = self.replicas[from].adversary.is_some().then(|| parcel.message().clone());
+        let own = own.map(Arc::new);
+        let receivers = match to {
+            Destination::All => 0..self.committee.thresholds().replicas() as u16,
+            Destination::One(to) => to.0..to.0.saturating_add(1),
         };
-        for to in receivers {
+        for to in receivers.map(ReplicaId).filter(|to| *to != id) {
             if self.crashes_now(from) {
                 return;
             }
-            if self.replicas[from].adversary.is_none() {
+            let Some(own) = &own else {
                 self.stats.bytes += bytes;
-                self.route(from, to, Arc::clone(&message));
-            } else {
-                for said in self.twisted(from, to, &message) {
-                    self.stats.bytes += bytes;
-                    self.route(from, to, said);
-                }
+                self.route(from, to, Rc::clone(&parcel));
+                continue;
+            };
+            for said in self.twisted(from, to, own) {
+                self.stats.bytes += bytes;
+                let unchanged = Arc::ptr_eq(&said, own);
+                let said = if unchanged { Rc::clone(&parcel) } else { self.packed(id, said) };
+                self.route(from, to, said);
             }
         }
     }
 
-    /// Encodes a message for its size, and now and then back again.
+    /// The door of every replica.
+    fn door(&self) -> Door<'_> {
+        let verifier = self.verifier.as_ref();
+        Door { committee: &self.committee, verifier, limits: self.plan.chain }
+    }
+
+    /// What an adversary says or lets through, packed.
+    fn packed(&self, from: ReplicaId, message: Arc<Message>) -> Rc<Parcel> {
+        Rc::new(Parcel::new(from, Arc::unwrap_or_clone(message), &self.door()))
+    }
+
+    /// Measures a message, and now and then encodes it and decodes it back again.
     fn check_encoding(&mut self, message: &Message) -> u64 {
-        let encoded = codec::encode(message);
-        if encoded.len() > hard::FRAME_BYTES_MAX {
-            let what = format!("a {} of {} bytes", message.name(), encoded.len());
+        let bytes = codec::encoded_bytes(message);
+        if bytes > hard::FRAME_BYTES_MAX {
+            let what = format!("a {} of {bytes} bytes", message.name());
             self.broken((Invariant::Bounds, what));
         }
-        if self.stats.messages.is_multiple_of(limits::ROUND_TRIP_EVERY)
-            && codec::decode::<Message>(&encoded).as_ref() != Ok(message)
-        {
-            let what = format!("a {} does not decode to itself", message.name());
-            self.broken((Invariant::Codec, what));
+        if self.stats.messages.is_multiple_of(limits::ROUND_TRIP_EVERY) {
+            let encoded = codec::encode(message);
+            if encoded.len() != bytes || codec::decode::<Message>(&encoded).as_ref() != Ok(message)
+            {
+                let what = format!("a {} does not decode to itself", message.name());
+                self.broken((Invariant::Codec, what));
+            }
         }
-        encoded.len() as u64
+        bytes as u64
     }
 
     /// What the adversary of a replica makes of a message of its engine.
@@ -91,18 +111,20 @@ impl World<'_> {
             now_ms: *epoch_ms + now_us / 1000,
             summary: summary.as_ref(),
         };
+        let id = *id;
         for (to, message) in adversary.on_tick(&around) {
-            self.route(from, to, message);
+            let said = self.packed(id, message);
+            self.route(from, to, said);
         }
     }
 
     /// Puts a message on the link.
-    fn route(&mut self, from: usize, to: ReplicaId, message: Arc<Message>) {
+    fn route(&mut self, from: usize, to: ReplicaId, parcel: Rc<Parcel>) {
         let (id, side) = (self.replicas[from].id, self.replicas[from].side);
         if to == id || to.index() >= self.committee.thresholds().replicas() {
             return;
         }
-        if let Message::Attestation(attestation) = &*message {
+        if let Message::Attestation(attestation) = parcel.message() {
             match self.checkers.gather(id, attestation) {
                 Ok(confirmed) => self.confirmed(&confirmed),
                 Err(broken) => self.broken(broken),
@@ -118,33 +140,41 @@ impl World<'_> {
         self.stats.messages += 1;
         for arrival in self.links.send(id, to, self.now_us).into_iter().flatten() {
             let event = if arrival.corrupt {
-                let mut bytes = codec::encode(&*message);
+                let whole = codec::encode(parcel.message());
+                let mut bytes = whole.clone();
                 self.links.corrupt(&mut bytes);
-                if bytes == codec::encode(&*message) {
+                if bytes == whole {
                     continue;
                 }
-                Event::DeliverCorrupt { to: target, from: id, bytes, kind: message.name() }
+                let corrupt = Corrupt { from: id, bytes, kind: parcel.message().name() };
+                Event::DeliverCorrupt { to: target, corrupt: Box::new(corrupt) }
             } else {
-                Event::Deliver { to: target, from: id, message: Arc::clone(&message) }
+                Event::Deliver { to: target, parcel: Rc::clone(&parcel) }
             };
             self.queue.push(arrival.at_us, event);
         }
     }
 
     /// A message arrives.
-    pub(super) fn deliver(&mut self, to: usize, from: ReplicaId, message: Arc<Message>) {
-        let (now_us, name) = (self.now_us, message.name());
-        self.trace.mix(&[now_us, to as u64, u64::from(from.0), tag(name)]);
+    pub(super) fn deliver(&mut self, to: usize, parcel: Rc<Parcel>) {
+        let (now_us, from) = (self.now_us, parcel.from());
+        self.trace.mix(&[now_us, to as u64, u64::from(from.0), parcel.tag()]);
         if self.replicas[to].running.is_none() {
             return;
         }
-        let Some(message) = self.heard(to, from, message) else { return };
-        self.trace_message(to, from, &message);
-        match self.admitted(to, from, (*message).clone()) {
-            Ok(admitted) => self.step(to, Input::Received { from, message: admitted }),
+        let Some(parcel) = self.heard(to, parcel) else { return };
+        self.trace_message(to, from, parcel.message());
+        let Some(running) = &self.replicas[to].running else { return };
+        match parcel.checked() {
+            Ok(checked) => {
+                // A memory store never fails to read; a damaged row is for the ledger to find.
+                let last_nonce = |client: &_| running.reader.last_nonce(client).ok().flatten();
+                let message = checked.admitted(last_nonce);
+                self.step(to, Input::Received { from, message });
+            }
             Err(refusal) => {
                 self.stats.refused += 1;
-                let id = self.replicas[to].id;
+                let (id, name) = (self.replicas[to].id, parcel.message().name());
                 self.trace.line(now_us, || format!("{id} refuses a {name} of {from}: {refusal}"));
                 if self.replicas[from.index()].correct {
                     let what =
@@ -156,48 +186,26 @@ impl World<'_> {
     }
 
     /// What an adversary lets its engine hear.
-    fn heard(&mut self, to: usize, from: ReplicaId, message: Arc<Message>) -> Option<Arc<Message>> {
-        let committee = Arc::clone(&self.committee);
+    fn heard(&mut self, to: usize, parcel: Rc<Parcel>) -> Option<Rc<Parcel>> {
         let now_us = self.now_us;
         let Replica { id, context, adversary, summary, epoch_ms, .. } = &mut self.replicas[to];
-        let Some(adversary) = adversary else { return Some(message) };
+        let Some(adversary) = adversary else { return Some(parcel) };
         let around = Surroundings {
             own: *id,
-            committee: &committee,
+            committee: &self.committee,
             signer: context.signer.as_ref(),
             now_ms: *epoch_ms + now_us / 1000,
             summary: summary.as_ref(),
         };
-        adversary.incoming(from, message, &around)
-    }
-
-    fn admitted(
-        &self,
-        to: usize,
-        from: ReplicaId,
-        message: Message,
-    ) -> Result<daruma_engine::Admitted, String> {
-        let replica = &self.replicas[to];
-        let Some(running) = &replica.running else { return Err("it is down".to_owned()) };
-        let door = Door {
-            committee: &self.committee,
-            verifier: self.verifier.as_ref(),
-            limits: self.plan.chain,
-            verified: &self.verified,
-            reader: &running.reader,
-        };
-        admit(from, message, &door).map_err(|refusal| refusal.to_string())
+        let message = Arc::new(parcel.message().clone());
+        let heard = adversary.incoming(parcel.from(), Arc::clone(&message), &around)?;
+        Some(if Arc::ptr_eq(&heard, &message) { parcel } else { self.packed(parcel.from(), heard) })
     }
 
     /// Changed bytes arrive. The transport would notice, since it authenticates; so that the codec
     /// and the door are tried as well, they see the bytes first. What is signed they must refuse.
-    pub(super) fn deliver_corrupt(
-        &mut self,
-        to: usize,
-        from: ReplicaId,
-        bytes: &[u8],
-        kind: &'static str,
-    ) {
+    pub(super) fn deliver_corrupt(&mut self, to: usize, corrupt: &Corrupt) {
+        let Corrupt { from, bytes, kind } = corrupt;
         let now_us = self.now_us;
         self.trace.mix(&[now_us, to as u64, u64::from(from.0), bytes.len() as u64]);
         if self.replicas[to].running.is_none() {
@@ -207,7 +215,7 @@ impl World<'_> {
             self.stats.count("corrupt: not decoded");
             return;
         };
-        if codec::encode(&message) != bytes {
+        if codec::encode(&message) != *bytes {
             let what = format!(
                 "changed bytes of a {kind} decode to a {}, and have another form",
                 message.name()
@@ -215,7 +223,7 @@ impl World<'_> {
             self.broken((Invariant::Codec, what));
         }
         let signed = is_signed(&message);
-        match self.admitted(to, from, message) {
+        match Checked::new(*from, message, &self.door()) {
             Err(_) => self.stats.count("corrupt: refused at the door"),
             Ok(_) if !signed => self.stats.count("corrupt: left to the transport"),
             Ok(_) => {
@@ -234,7 +242,8 @@ impl World<'_> {
         }
         for submission in deeds.sent {
             let (to, transaction) = (submission.to, submission.transaction);
-            self.queue.push(self.now_us + CLIENT_DELAY_US, Event::Submit { to, transaction });
+            let event = Event::Submit { to, transaction: Box::new(transaction) };
+            self.queue.push(self.now_us + CLIENT_DELAY_US, event);
         }
         self.queue.push(deeds.wake_us, Event::Client(client));
     }
@@ -292,9 +301,4 @@ const fn is_signed(message: &Message) -> bool {
         | Message::Certificate(_)
         | Message::Attestation(_) => true,
     }
-}
-
-/// A name as a number, for the fingerprint.
-fn tag(name: &str) -> u64 {
-    name.bytes().fold(0, |tag, byte| tag.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
