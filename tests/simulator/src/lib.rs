@@ -29,6 +29,7 @@ mod parcel;
 mod plan;
 mod queue;
 mod random;
+mod remembering;
 mod replica;
 mod schedule;
 mod scheme;

@@ -4,8 +4,9 @@
 /// relation between the vote counts that larger ones have.
 pub const REPLICAS_MAX: usize = 16;
 
-/// Transactions remembered as verified. Past it all are forgotten and verified again.
-pub const VERIFIED_MAX: usize = 65_536;
+/// Signatures remembered as good: those of the window's votes and attestations and of what clients
+/// sent lately, in half a megabyte. A power of two, so that a remainder is cheap.
+pub const VERIFIED_MAX: usize = 2048;
 
 /// Blocks that wait for execution at one replica before the run counts as out of bounds: two
 /// windows of the largest size.

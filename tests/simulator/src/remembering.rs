@@ -1,0 +1,84 @@
+//! A verifier that remembers the signatures it found good.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use daruma_types::{PublicKey, Signature, Verifier};
+
+use crate::limits;
+
+/// Asks another verifier, once for each signature that is met again soon: whoever keeps a certificate,
+/// or is sent one, checks the same signatures anew, and the answer depends on nothing but the
+/// arguments. Those are compared in full; a refusal is never remembered.
+pub(crate) struct Remembering {
+    inner: Arc<dyn Verifier>,
+    /// What was found good, each at a place that its signature gives; a later one replaces it.
+    good: Mutex<Vec<Good>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Good {
+    key: PublicKey,
+    signature: Option<Signature>,
+    content: Vec<u8>,
+}
+
+impl Remembering {
+    pub(crate) fn new(inner: Arc<dyn Verifier>) -> Self {
+        Self { inner, good: Mutex::new(vec![Good::default(); limits::VERIFIED_MAX]) }
+    }
+}
+
+impl Verifier for Remembering {
+    fn verify(&self, key: &PublicKey, content: &[u8], signature: &Signature) -> bool {
+        let place = usize::from(u16::from_le_bytes([signature.0[0], signature.0[1]]));
+        // A run has one thread, and nothing panics while it holds the lock.
+        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = &mut good[place % limits::VERIFIED_MAX];
+        if known.signature == Some(*signature) && known.key == *key && known.content == content {
+            return true;
+        }
+        if !self.inner.verify(key, content, signature) {
+            return false;
+        }
+        (known.key, known.signature) = (*key, Some(*signature));
+        known.content.clear();
+        known.content.extend_from_slice(content);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Finds signatures good that consist of the content's first byte, and counts how often it is asked.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Verifier for Counting {
+        fn verify(&self, _: &PublicKey, content: &[u8], signature: &Signature) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            signature.0 == [content[0]; 64]
+        }
+    }
+
+    #[test]
+    fn only_what_was_found_good_is_answered_from_memory_and_only_as_a_whole() {
+        let inner = Arc::new(Counting::default());
+        let remembering = Remembering::new(Arc::clone(&inner) as Arc<dyn Verifier>);
+        let (key, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        let mut asks = |key: &PublicKey, content: &[u8], byte: u8| {
+            let before = inner.0.load(Ordering::Relaxed);
+            let good = remembering.verify(key, content, &Signature([byte; 64]));
+            (good, inner.0.load(Ordering::Relaxed) - before)
+        };
+        assert_eq!(asks(&key, &[5, 1], 5), (true, 1));
+        assert_eq!(asks(&key, &[5, 1], 5), (true, 0));
+        assert_eq!(asks(&other, &[5, 1], 5), (true, 1));
+        assert_eq!(asks(&key, &[5, 2], 5), (true, 1));
+        assert_eq!(asks(&key, &[6], 5), (false, 1));
+        assert_eq!(asks(&key, &[6], 5), (false, 1));
+    }
+}
