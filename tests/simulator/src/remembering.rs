@@ -69,7 +69,7 @@ mod tests {
         let inner = Arc::new(Counting::default());
         let remembering = Remembering::new(Arc::clone(&inner) as Arc<dyn Verifier>);
         let (key, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
-        let mut asks = |key: &PublicKey, content: &[u8], byte: u8| {
+        let asks = |key: &PublicKey, content: &[u8], byte: u8| {
             let before = inner.0.load(Ordering::Relaxed);
             let good = remembering.verify(key, content, &Signature([byte; 64]));
             (good, inner.0.load(Ordering::Relaxed) - before)
