@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daruma_types::{
-    Ballot, Block, Hash, HeadClaim, Header, Message, NewView, ReplicaId, Report, View, VoteKind,
+    Ballot, Block, Hash, Header, Message, NewView, ReplicaId, Report, View, VoteKind,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::forged::denial;
 use crate::fork::{Fork, signed_proposal, signed_vote};
 use crate::{Adversary, Surroundings, limits};
 
@@ -145,12 +146,6 @@ impl BadNewView {
         let chain = around.committee.chain();
         Message::NewView(NewView::sign(chain, ballot, reports, headers, around.signer))
     }
-}
-
-/// A true signature on a report that it never saw a block.
-fn denial(view: View, around: &Surroundings<'_>) -> Report {
-    let chain = around.committee.chain();
-    Report::sign(chain, around.own, view, HeadClaim::genesis(chain), None, around.signer)
 }
 
 impl Adversary for BadNewView {

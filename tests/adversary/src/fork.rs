@@ -31,6 +31,18 @@ impl Fork {
         transactions: Vec<Transaction>,
         later_ms: u64,
     ) -> Arc<Block> {
+        self.replace_at(header, header.height, self.name_of(header.parent), transactions, later_ms)
+    }
+
+    /// The same at another height, on `parent`.
+    pub(crate) fn replace_at(
+        &mut self,
+        header: &Header,
+        height: Height,
+        parent: Hash,
+        transactions: Vec<Transaction>,
+        later_ms: u64,
+    ) -> Arc<Block> {
         let original = header.hash();
         if let Some(block) = self.blocks.get(&original) {
             return Arc::clone(block);
@@ -38,10 +50,9 @@ impl Fork {
         if self.blocks.len() >= limits::FORK_BLOCKS_MAX {
             self.blocks.clear();
         }
-        let parent = self.name_of(header.parent);
         let block = Arc::new(Block::build(
             header.chain,
-            header.height,
+            height,
             parent,
             header.proposer,
             header.timestamp_ms.saturating_add(later_ms),
@@ -64,7 +75,7 @@ impl Fork {
     /// The engine's vote, cast for the fork's block instead.
     pub(crate) fn vote(&self, vote: &Vote, around: &Surroundings<'_>) -> Option<Message> {
         let block = self.blocks.get(&vote.hash)?;
-        Some(signed_vote(vote.kind, vote.ballot, vote.height, block.hash(), around))
+        Some(signed_vote(vote.kind, vote.ballot, block.header.height, block.hash(), around))
     }
 }
 

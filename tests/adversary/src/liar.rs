@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use daruma_types::{
-    Attestation, Ballot, HeadClaim, Height, Message, ReplicaId, Report, SignerSet, Summary, View,
-};
+use daruma_types::{Attestation, Ballot, Height, Message, ReplicaId, SignerSet, Summary, View};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::forged::denial;
 use crate::{Adversary, Surroundings};
 
 pub(crate) struct Liar {
@@ -68,12 +67,7 @@ impl Adversary for Liar {
         let chain = around.committee.chain();
         let lie = match &*message {
             Message::Summary(honest) => Message::Summary(self.summary(honest)),
-            Message::Report(honest) => {
-                // It never saw a block.
-                let head = HeadClaim::genesis(chain);
-                let (own, view) = (around.own, honest.view);
-                Message::Report(Report::sign(chain, own, view, head, None, around.signer))
-            }
+            Message::Report(honest) => Message::Report(denial(honest.view, around)),
             Message::Attestation(honest) => {
                 let mut statement = honest.statement;
                 statement.state_root.0[0] ^= self.random.random_range(0..=1);

@@ -8,28 +8,50 @@
     reason = "an adversary twists some kinds of messages and lets all others pass, new ones too"
 )]
 
+mod accomplice;
+mod assign_different;
 mod bad_new_view;
+mod behaviour;
 mod censorship;
+mod chameleon;
 mod contrarian;
+mod different_views;
 mod equivocation;
+mod evidence_flood;
 mod false_suspicion;
+mod fickle_voter;
+mod flood;
+mod forcing_reset;
+mod foreign_chain;
+mod forged;
 mod fork;
+mod garbage;
 mod liar;
 pub mod limits;
+mod lying_server;
+mod modify_request;
+mod mutate;
+mod out_of_bound;
 mod replay;
+mod reuse_heights;
 mod silence;
 mod slow_primary;
+mod small_step;
 mod stale_transactions;
 mod stop_assigning;
+mod switching;
 mod twins;
+mod two_faces;
 mod used_nonces;
+mod wrong_state;
 
 use std::sync::Arc;
 
 use daruma_types::{Committee, Message, ReplicaId, Signer, Summary, Transaction};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
+pub use behaviour::Behaviour;
+pub use small_step::small_step;
+pub use switching::{Switching, Window};
 pub use twins::Twins;
 
 /// What an adversary knows beside the messages.
@@ -43,6 +65,10 @@ pub struct Surroundings<'a> {
     pub signer: &'a dyn Signer,
     /// That replica's clock, ms since 1970.
     pub now_ms: u64,
+    /// Time since the run began, in ms, whatever clocks say.
+    pub elapsed_ms: u64,
+    /// Messages that a link takes between two ticks.
+    pub link_per_tick: u32,
     /// The last summary that its engine made, if it made one.
     pub summary: Option<&'a Summary>,
 }
@@ -98,108 +124,12 @@ pub trait Adversary: Send {
         let _ = around;
         Vec::new()
     }
-}
 
-/// The ways to break the protocol that there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Behaviour {
-    /// Says nothing to anyone.
-    Silent,
-    /// Says nothing to half of the others.
-    HalfSilent,
-    /// As primary, proposes different blocks to different halves; votes differently to them, too.
-    Equivocating,
-    /// As primary, proposes as rarely as it can without being replaced.
-    SlowPrimary,
-    /// As primary, sends tokens and summaries, and never proposes.
-    StopAssigning,
-    /// Sends old, valid messages again.
-    Replay,
-    /// As primary, puts transactions with used nonces, and the same one twice, into its blocks.
-    UsedNonces,
-    /// Spreads transactions whose nonces were used, as if they were new.
-    StaleTransactions,
-    /// As new primary, chooses a base or tip that the reports do not give, and proposes on it.
-    BadNewView,
-    /// Never lets a transaction of one client near its proposals.
-    Censorship,
-    /// Demands to leave every view.
-    FalseSuspicion,
-    /// Votes for everything at once, and for what does not exist.
-    Contrarian,
-    /// Lies about itself in summaries, reports and attestations.
-    Liar,
-    /// Runs twice with one key, each half talking to another part of the network.
-    Twins,
-}
-
-impl Behaviour {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Self::Silent,
-        Self::HalfSilent,
-        Self::Equivocating,
-        Self::SlowPrimary,
-        Self::StopAssigning,
-        Self::Replay,
-        Self::UsedNonces,
-        Self::StaleTransactions,
-        Self::BadNewView,
-        Self::Censorship,
-        Self::FalseSuspicion,
-        Self::Contrarian,
-        Self::Liar,
-        Self::Twins,
-    ];
-
-    /// The name in plans, traces and counters.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Silent => "silent",
-            Self::HalfSilent => "half-silent",
-            Self::Equivocating => "equivocating",
-            Self::SlowPrimary => "slow-primary",
-            Self::StopAssigning => "stop-assigning",
-            Self::Replay => "replay",
-            Self::UsedNonces => "used-nonces",
-            Self::StaleTransactions => "stale-transactions",
-            Self::BadNewView => "bad-new-view",
-            Self::Censorship => "censorship",
-            Self::FalseSuspicion => "false-suspicion",
-            Self::Contrarian => "contrarian",
-            Self::Liar => "liar",
-            Self::Twins => "twins",
-        }
-    }
-
-    /// The behaviour called `name`.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|behaviour| behaviour.name() == name)
-    }
-
-    /// The adversary, deciding by `seed`. [`Behaviour::Twins`] rewrites nothing: it needs a second
-    /// engine with the same key, and [`Twins`] to tell which of the two a message is for.
-    #[must_use]
-    pub fn adversary(self, seed: u64) -> Box<dyn Adversary> {
-        let random = ChaCha8Rng::seed_from_u64(seed);
-        match self {
-            Self::Silent => Box::new(silence::Silence::new(false, random)),
-            Self::HalfSilent => Box::new(silence::Silence::new(true, random)),
-            Self::Equivocating => Box::new(equivocation::Equivocation::new(random)),
-            Self::SlowPrimary => Box::new(slow_primary::SlowPrimary::new(random)),
-            Self::StopAssigning => Box::new(stop_assigning::StopAssigning::new(random)),
-            Self::Replay => Box::new(replay::Replay::new(random)),
-            Self::UsedNonces => Box::new(used_nonces::UsedNonces::new(random)),
-            Self::StaleTransactions => Box::new(stale_transactions::StaleTransactions::new(random)),
-            Self::BadNewView => Box::new(bad_new_view::BadNewView::new(random)),
-            Self::Censorship => Box::new(censorship::Censorship::new(random)),
-            Self::FalseSuspicion => Box::new(false_suspicion::FalseSuspicion::new(random)),
-            Self::Contrarian => Box::new(contrarian::Contrarian::new(random)),
-            Self::Liar => Box::new(liar::Liar::new(random)),
-            Self::Twins => Box::new(twins::Untouched),
-        }
+    /// Bytes that are sent as they are, whether they are a message or not; called at every tick of
+    /// the replica.
+    fn raw(&mut self, around: &Surroundings<'_>) -> Vec<(ReplicaId, Vec<u8>)> {
+        let _ = around;
+        Vec::new()
     }
 }
 

@@ -35,6 +35,8 @@ fn with_surroundings<T>(body: impl FnOnce(&Surroundings<'_>) -> T) -> T {
         committee: &committee,
         signer: &signer,
         now_ms: 0,
+        elapsed_ms: 0,
+        link_per_tick: 64,
         summary: None,
     })
 }
