@@ -18,10 +18,12 @@
 //! What is checked after every event is in [`Invariant`]: agreement, validity, durability,
 //! determinism, no two contradicting votes, and, once the faults have stopped, progress (DESIGN 9).
 
+mod chaos;
 mod checkers;
 mod clients;
 mod describe;
 mod door;
+mod fault_kinds;
 pub mod limits;
 mod network;
 mod outcome;
@@ -35,13 +37,16 @@ mod schedule;
 mod scheme;
 mod search;
 mod seeded;
+mod small_scope;
 mod trace;
+mod twin_phases;
 mod world;
 
-pub use daruma_adversary::{Adversary, Behaviour};
+pub use daruma_adversary::{Adversary, Behaviour, Window};
+pub use fault_kinds::{FaultKind, FaultKinds};
 pub use network::LinkSettings;
 pub use outcome::{Invariant, Outcome, Stats, Violation};
-pub use plan::{ClientSettings, FaultKinds, Plan};
+pub use plan::{ClientSettings, Plan};
 pub use scheme::{Keys, Role, Scheme};
 pub use search::{Failure, SearchSettings, Summary, search};
 pub use trace::Sink;

@@ -34,3 +34,21 @@ pub const ROUND_TRIP_EVERY: u64 = 64;
 
 /// Milliseconds since 1970 at which every run starts: 2026-01-01.
 pub const EPOCH_MS: u64 = 1_767_225_600_000;
+
+/// Messages that wait for a link, as in a node's queue for one peer.
+pub const LINK_QUEUE_MAX: u64 = 1024;
+
+/// A message that arrives twice does so within this time, if nothing else is set.
+pub const DUPLICATE_US: u64 = 1_000_000;
+
+/// Bits of a message that change at once.
+pub const CORRUPT_BITS_MAX: u32 = 64;
+
+/// Messages that wait for a process that stands still: what a socket's buffer holds. More are lost.
+pub const PAUSED_MESSAGES_MAX: usize = 256;
+
+/// Votes watched at once by the scheduler that holds quorums back. Past it all are forgotten.
+pub const WATCHED_MAX: usize = 4_096;
+
+/// Rounds over the kinds of faults in which a schedule looks for room for more.
+pub const SCHEDULE_ROUNDS_MAX: usize = 64;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use daruma_simulator::{Behaviour, Plan, SearchSettings, search};
 use daruma_types::ReplicaId;
 
@@ -15,6 +15,9 @@ struct Arguments {
     /// The seeds: from, and up to but without.
     #[arg(long, default_value = "0..100", value_parser = parse_seeds)]
     seeds: Range<u64>,
+    /// How a seed becomes a plan.
+    #[arg(long, value_enum, default_value = "seeded")]
+    plan: Kind,
     /// Print each thing that happens.
     #[arg(long)]
     trace: bool,
@@ -35,6 +38,15 @@ struct Arguments {
     stats: bool,
 }
 
+/// The plans that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Seeded,
+    Chaos,
+    Twins,
+    Mutations,
+}
+
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     let wrong = || format!("{text:?} is not a range like 0..100");
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
@@ -50,6 +62,12 @@ impl Arguments {
     /// What replaces the seed's own plan, as arguments: a replay needs it too.
     fn overrides(&self) -> String {
         let mut text = String::new();
+        match self.plan {
+            Kind::Seeded => {}
+            Kind::Chaos => text.push_str(" --plan chaos"),
+            Kind::Twins => text.push_str(" --plan twins"),
+            Kind::Mutations => text.push_str(" --plan mutations"),
+        }
         if let Some(replicas) = self.replicas {
             text.push_str(&format!(" --replicas {replicas}"));
         }
@@ -60,7 +78,12 @@ impl Arguments {
     }
 
     fn plan(&self, seed: u64) -> Plan {
-        let mut plan = Plan::seeded(seed);
+        let mut plan = match self.plan {
+            Kind::Seeded => Plan::seeded(seed),
+            Kind::Chaos => Plan::chaos(seed),
+            Kind::Twins => Plan::twins(seed),
+            Kind::Mutations => Plan::mutations(seed),
+        };
         if let Some(replicas) = self.replicas {
             plan = plan.replicas(replicas);
         }
@@ -104,6 +127,9 @@ fn main() -> ExitCode {
         summary.slowest.map_or(0, |(seed, _)| seed),
     );
     if arguments.stats {
+        for (name, count) in &stats.faults {
+            println!("  fault {name}: {count}");
+        }
         for (name, count) in &stats.counts {
             println!("  {name}: {count}");
         }

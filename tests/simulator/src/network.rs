@@ -1,8 +1,13 @@
 //! The network between simulated replicas: what becomes of each message.
 
+mod weather;
+
 use daruma_types::ReplicaId;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+
+use crate::limits;
+pub(crate) use weather::Weather;
 
 /// How links behave. Chances are per mille of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,9 @@ pub struct LinkSettings {
     pub corruption: u32,
     /// Whether messages of a link keep their order, as on one TCP stream.
     pub ordered: bool,
+    /// Messages that a link takes between two ticks. More wait for their turn, and what finds
+    /// [`limits::LINK_QUEUE_MAX`] waiting is lost.
+    pub per_tick: u32,
 }
 
 impl LinkSettings {
@@ -34,6 +42,7 @@ impl LinkSettings {
         duplication: 0,
         corruption: 0,
         ordered: true,
+        per_tick: 2_048,
     };
 }
 
@@ -44,95 +53,180 @@ pub(crate) struct Arrival {
     pub(crate) corrupt: bool,
 }
 
-/// Why a message did not arrive unharmed, or arrived twice: for the counters.
+/// Why messages did not arrive unharmed and at once, or arrived twice: for the counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Mishaps {
     pub(crate) cut: u64,
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
     pub(crate) corrupted: u64,
+    pub(crate) over_capacity: u64,
+    pub(crate) clogged: u64,
+    pub(crate) severed: u64,
+    pub(crate) held_back: u64,
+    pub(crate) mutated: u64,
+}
+
+/// One direction between two replicas.
+#[derive(Debug, Clone, Default)]
+struct Link {
+    delay_us: u64,
+    /// Cuts that overlap, and one for ever if `forever`.
+    cuts: u32,
+    forever: bool,
+    /// Arrival of the last message, where order is kept.
+    last_us: u64,
+    /// When the link is free for the next message.
+    free_us: u64,
+    /// What comes on top of the settings, each with its end.
+    weather: Vec<(u64, Weather)>,
+    /// Messages that wait for the end of a clog.
+    clogged: usize,
+    /// Messages from now on that are changed by a small step.
+    mutations: u32,
 }
 
 /// All links, one for each ordered pair.
 pub(crate) struct Links {
     replicas: usize,
     settings: LinkSettings,
-    delay_us: Vec<u64>,
-    cut: Vec<bool>,
-    last_us: Vec<u64>,
+    tick_us: u64,
+    links: Vec<Link>,
     random: ChaCha8Rng,
     pub(crate) mishaps: Mishaps,
 }
 
 impl Links {
-    pub(crate) fn new(replicas: usize, settings: LinkSettings, mut random: ChaCha8Rng) -> Self {
-        let pairs = replicas * replicas;
-        let delay_us = (0..pairs).map(|_| delay_of(&settings, &mut random)).collect();
-        Self {
-            replicas,
-            settings,
-            delay_us,
-            cut: vec![false; pairs],
-            last_us: vec![0; pairs],
-            random,
-            mishaps: Mishaps::default(),
-        }
+    pub(crate) fn new(
+        replicas: usize,
+        settings: LinkSettings,
+        tick_us: u64,
+        mut random: ChaCha8Rng,
+    ) -> Self {
+        let links = (0..replicas * replicas)
+            .map(|_| Link { delay_us: delay_of(&settings, &mut random), ..Link::default() })
+            .collect();
+        Self { replicas, settings, tick_us, links, random, mishaps: Mishaps::default() }
     }
 
-    fn pair(&self, from: ReplicaId, to: ReplicaId) -> usize {
-        from.index() * self.replicas + to.index()
+    fn link(&mut self, from: ReplicaId, to: ReplicaId) -> &mut Link {
+        &mut self.links[from.index() * self.replicas + to.index()]
     }
 
-    /// Cuts or joins the link in this direction.
+    /// Cuts the link in this direction, or ends one cut of it.
     pub(crate) fn set_cut(&mut self, from: ReplicaId, to: ReplicaId, cut: bool) {
-        let pair = self.pair(from, to);
-        self.cut[pair] = cut;
+        let link = self.link(from, to);
+        link.cuts = if cut { link.cuts + 1 } else { link.cuts.saturating_sub(1) };
     }
 
-    /// Ends all faults: every link is whole, timely and orderly from now on.
+    /// Cuts the link for ever.
+    pub(crate) fn cut_forever(&mut self, from: ReplicaId, to: ReplicaId) {
+        self.link(from, to).forever = true;
+    }
+
+    /// Lets `weather` come over the link until a time.
+    pub(crate) fn set_weather(
+        &mut self,
+        from: ReplicaId,
+        to: ReplicaId,
+        weather: Weather,
+        until_us: u64,
+    ) {
+        self.link(from, to).weather.push((until_us, weather));
+    }
+
+    /// One more message of the link will be changed by a small step.
+    pub(crate) fn add_mutation(&mut self, from: ReplicaId, to: ReplicaId) {
+        self.link(from, to).mutations += 1;
+    }
+
+    /// Whether this message is one to be changed by a small step.
+    pub(crate) fn take_mutation(&mut self, from: ReplicaId, to: ReplicaId) -> bool {
+        let link = self.link(from, to);
+        let taken = link.mutations > 0;
+        link.mutations -= u32::from(taken);
+        taken
+    }
+
+    /// The source of randomness for what happens to messages.
+    pub(crate) fn random(&mut self) -> &mut ChaCha8Rng {
+        &mut self.random
+    }
+
+    /// Messages that a link takes between two ticks.
+    pub(crate) const fn per_tick(&self) -> u32 {
+        self.settings.per_tick
+    }
+
+    /// Ends all faults but those that are for ever: every link is whole, timely and orderly from now on.
     pub(crate) fn calm(&mut self) {
-        self.settings = LinkSettings::QUIET;
-        self.cut.fill(false);
-        for delay in &mut self.delay_us {
-            *delay = delay_of(&LinkSettings::QUIET, &mut self.random);
+        let per_tick = self.settings.per_tick;
+        self.settings = LinkSettings { per_tick, ..LinkSettings::QUIET };
+        for link in &mut self.links {
+            let delay_us = delay_of(&LinkSettings::QUIET, &mut self.random);
+            *link = Link { delay_us, forever: link.forever, ..Link::default() };
         }
     }
 
-    /// The arrivals of a message that is sent now: none, one or two.
+    /// The arrivals of a message that is sent now: none, one or two. It is held back by `held_us`
+    /// beyond what the link takes.
     pub(crate) fn send(
         &mut self,
         from: ReplicaId,
         to: ReplicaId,
         now_us: u64,
+        held_us: u64,
     ) -> [Option<Arrival>; 2] {
-        let pair = self.pair(from, to);
-        if self.cut[pair] {
+        let index = from.index() * self.replicas + to.index();
+        let settings = self.settings;
+        let interval_us = (self.tick_us / u64::from(settings.per_tick.max(1))).max(1);
+        let link = &mut self.links[index];
+        if link.cuts > 0 || link.forever {
             self.mishaps.cut += 1;
             return [None, None];
         }
-        if self.happens(self.settings.loss) {
+        let weather = link.weather_at(now_us);
+        let turn_us = link.free_us.max(now_us);
+        if (turn_us - now_us) / interval_us >= limits::LINK_QUEUE_MAX {
+            self.mishaps.over_capacity += 1;
+            return [None, None];
+        }
+        link.free_us = turn_us + interval_us;
+        if happens(&mut self.random, settings.loss.max(weather.loss)) {
             self.mishaps.lost += 1;
             return [None, None];
         }
-        let jitter_us = self.random.random_range(0..=self.settings.jitter_us);
-        let mut at_us = now_us + self.delay_us[pair] + jitter_us;
-        if self.settings.ordered {
-            at_us = at_us.max(self.last_us[pair]);
-            self.last_us[pair] = at_us;
+        let jitter_us = self.random.random_range(0..=settings.jitter_us.max(weather.jitter_us));
+        let mut at_us = turn_us + link.delay_us * weather.slowness.max(1) + jitter_us + held_us;
+        if let Some(until_us) = weather.clogged_until_us {
+            if link.clogged as u64 >= limits::LINK_QUEUE_MAX {
+                self.mishaps.over_capacity += 1;
+                return [None, None];
+            }
+            link.clogged += 1;
+            self.mishaps.clogged += 1;
+            at_us = at_us.max(until_us);
+        } else {
+            link.clogged = 0;
         }
-        let corrupt = self.happens(self.settings.corruption);
-        if corrupt {
-            self.mishaps.corrupted += 1;
+        if settings.ordered && weather.jitter_us == 0 && held_us == 0 {
+            at_us = at_us.max(link.last_us);
+            link.last_us = at_us;
         }
-        let second = self.happens(self.settings.duplication).then(|| {
+        if weather.severs(now_us, at_us) {
+            self.mishaps.severed += 1;
+            return [None, None];
+        }
+        self.mishaps.held_back += u64::from(held_us > 0);
+        let corrupt = happens(&mut self.random, settings.corruption.max(weather.corruption));
+        self.mishaps.corrupted += u64::from(corrupt);
+        let again = happens(&mut self.random, settings.duplication.max(weather.duplication));
+        let second = again.then(|| {
             self.mishaps.duplicated += 1;
-            Arrival { at_us: at_us + self.random.random_range(0..1_000_000), corrupt: false }
+            let later_us = weather.duplicate_us.max(limits::DUPLICATE_US);
+            Arrival { at_us: at_us + self.random.random_range(0..later_us), corrupt: false }
         });
         [Some(Arrival { at_us, corrupt }), second]
-    }
-
-    fn happens(&mut self, per_mille: u32) -> bool {
-        per_mille > 0 && self.random.random_range(0..1000) < per_mille
     }
 
     /// Changes, cuts off or adds bytes, as a corrupt message.
@@ -142,7 +236,7 @@ impl Links {
             0 => bytes.truncate(self.random.random_range(0..length.max(1))),
             1 => bytes.extend(std::iter::repeat_n(0_u8, self.random.random_range(1..16))),
             _ => {
-                for _ in 0..self.random.random_range(1..=8) {
+                for _ in 0..self.random.random_range(1..=limits::CORRUPT_BITS_MAX) {
                     let place = self.random.random_range(0..length.max(1));
                     let bit = self.random.random_range(0..8);
                     if let Some(byte) = bytes.get_mut(place) {
@@ -154,54 +248,24 @@ impl Links {
     }
 }
 
+impl Link {
+    /// All the weather of this moment together; what is over is forgotten.
+    fn weather_at(&mut self, now_us: u64) -> Weather {
+        if self.weather.is_empty() {
+            return Weather::NONE;
+        }
+        self.weather.retain(|(until_us, _)| *until_us > now_us);
+        self.weather.iter().fold(Weather::NONE, |all, (_, weather)| all.and(weather))
+    }
+}
+
+fn happens(random: &mut ChaCha8Rng, per_mille: u32) -> bool {
+    per_mille > 0 && random.random_range(0..1000) < per_mille
+}
+
 fn delay_of(settings: &LinkSettings, random: &mut ChaCha8Rng) -> u64 {
     random.random_range(settings.delay_us_min..=settings.delay_us_max.max(settings.delay_us_min))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::{Purpose, stream};
-
-    fn links(settings: LinkSettings) -> Links {
-        Links::new(4, settings, stream(1, Purpose::Links))
-    }
-
-    #[test]
-    fn a_cut_is_one_way_and_ends_with_calm() {
-        let (a, b) = (ReplicaId(0), ReplicaId(1));
-        let mut links = links(LinkSettings::QUIET);
-        links.set_cut(a, b, true);
-        assert_eq!(links.send(a, b, 0), [None, None]);
-        assert!(links.send(b, a, 0)[0].is_some());
-        links.calm();
-        assert!(links.send(a, b, 0)[0].is_some());
-        assert_eq!(links.mishaps.cut, 1);
-    }
-
-    #[test]
-    fn an_ordered_link_never_overtakes_and_an_unordered_one_does() {
-        let overtakes = |ordered| {
-            let settings = LinkSettings { jitter_us: 10_000, ordered, ..LinkSettings::QUIET };
-            let mut links = links(settings);
-            let mut times = (0..100).map(|now| {
-                links.send(ReplicaId(0), ReplicaId(1), now)[0].expect("nothing is lost").at_us
-            });
-            let mut last = 0;
-            times.any(|at| std::mem::replace(&mut last, at) > at)
-        };
-        assert!(!overtakes(true));
-        assert!(overtakes(false));
-    }
-
-    #[test]
-    fn losses_and_duplicates_come_about_as_often_as_asked_for() {
-        let settings = LinkSettings { loss: 200, duplication: 100, ..LinkSettings::QUIET };
-        let mut links = links(settings);
-        for now in 0..10_000 {
-            let _ = links.send(ReplicaId(0), ReplicaId(1), now);
-        }
-        assert!((1_800..2_200).contains(&links.mishaps.lost), "{:?}", links.mishaps);
-        assert!((650..950).contains(&links.mishaps.duplicated), "{:?}", links.mishaps);
-    }
-}
+mod tests;

@@ -90,7 +90,9 @@ pub struct Stats {
     pub bytes: u64,
     /// Messages that the door of a correct replica refused.
     pub refused: u64,
-    /// Everything else worth counting: faults injected and facts observed, by name.
+    /// Faults that began, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Everything else worth counting: what was done and seen, by name.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
@@ -98,6 +100,12 @@ impl Stats {
     /// Counts one more.
     pub(crate) fn count(&mut self, name: &'static str) {
         *self.counts.entry(name).or_default() += 1;
+    }
+
+    /// Faults that began, of all kinds.
+    #[must_use]
+    pub fn faults_in_all(&self) -> u64 {
+        self.faults.values().sum()
     }
 
     /// Adds another run's.
@@ -111,6 +119,9 @@ impl Stats {
         self.messages += other.messages;
         self.bytes += other.bytes;
         self.refused += other.refused;
+        for (name, count) in &other.faults {
+            *self.faults.entry(name).or_default() += count;
+        }
         for (name, count) in &other.counts {
             *self.counts.entry(name).or_default() += count;
         }

@@ -1,10 +1,10 @@
 //! What a run is made of.
 
-use daruma_adversary::Behaviour;
+use daruma_adversary::{Behaviour, Window};
 use daruma_engine::{ChainLimits, LocalLimits};
 use daruma_types::{ReplicaId, Thresholds};
 
-use crate::{LinkSettings, Outcome, Scheme, limits, trace::Sink, world::World};
+use crate::{FaultKinds, LinkSettings, Outcome, Scheme, limits, trace::Sink, world::World};
 
 /// How clients behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,35 +23,6 @@ pub struct ClientSettings {
     pub to_all: u32,
     /// Operations for which the client signs a second, different one with the same nonce, per mille.
     pub two_faced: u32,
-}
-
-/// Which faults the schedule may use until calm.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FaultKinds {
-    /// The replicas fall apart in two groups, for a while.
-    pub partitions: bool,
-    /// Single links are cut in one direction, for a while.
-    pub one_way_cuts: bool,
-    /// Single replicas crash and start again.
-    pub crashes: bool,
-    /// All replicas crash at once and start again.
-    pub power_loss: bool,
-    /// Single disks become slow, for a while.
-    pub slow_disks: bool,
-    /// Some replicas start late.
-    pub late_starts: bool,
-}
-
-impl FaultKinds {
-    /// Everything.
-    pub const ALL: Self = Self {
-        partitions: true,
-        one_way_cuts: true,
-        crashes: true,
-        power_loss: true,
-        slow_disks: true,
-        late_starts: true,
-    };
 }
 
 /// A run: replicas, network, disks, clients, faults. The seed decides everything that is drawn while
@@ -79,6 +50,10 @@ pub struct Plan {
     pub faults: FaultKinds,
     /// Mean time between two faults of one kind, in milliseconds.
     pub fault_every_ms: u64,
+    /// Faults that the schedule has at least, if its kinds give any, with each kind among them.
+    pub faults_min: usize,
+    /// Faults of one kind that are drawn for [`Plan::fault_every_ms`], at most.
+    pub faults_each_max: u32,
     /// Virtual time until calm.
     pub fault_phase_ms: u64,
     /// Virtual time from calm to the end of everything that clients asked for, at most.
@@ -87,6 +62,16 @@ pub struct Plan {
     pub clients: ClientSettings,
     /// Who is Byzantine, and how: at most `f`.
     pub byzantine: Vec<(ReplicaId, Behaviour)>,
+    /// Who else is Byzantine, each behaviour at its time; together with [`Plan::byzantine`] at most `f`
+    /// replicas.
+    pub windows: Vec<Window>,
+    /// Phases from the beginning on, in each of which the replicas fall apart in two groups: a bit for
+    /// each replica, and behind them for each second twin, in order of id. Each twin talks to its group
+    /// only; after the last phase both twins talk to everyone. Without phases the two divide the
+    /// others among themselves.
+    pub splits: Vec<u64>,
+    /// Rounds of such a phase: ticks of a replica.
+    pub split_rounds: u64,
     /// Time that a disk takes to make promises durable.
     pub sync_us: u64,
     /// Time that the execution of a block takes.
@@ -117,6 +102,8 @@ impl Plan {
             links: LinkSettings::QUIET,
             faults: FaultKinds::default(),
             fault_every_ms: 2_000,
+            faults_min: 0,
+            faults_each_max: u32::MAX,
             fault_phase_ms: 5_000,
             quiet_ms_max: 60_000,
             clients: ClientSettings {
@@ -129,6 +116,9 @@ impl Plan {
                 two_faced: 0,
             },
             byzantine: Vec::new(),
+            windows: Vec::new(),
+            splits: Vec::new(),
+            split_rounds: 8,
             sync_us: 500,
             execute_us: 300,
         }
@@ -145,6 +135,32 @@ impl Plan {
     #[must_use]
     pub fn byzantine(self, byzantine: &[(ReplicaId, Behaviour)]) -> Self {
         Self { byzantine: byzantine.to_vec(), ..self }.within_budget()
+    }
+
+    /// Exactly these behaviours at their times, beside those of [`Plan::byzantine`]; those of replicas
+    /// beyond `f` are left out.
+    #[must_use]
+    pub fn windows(self, windows: &[Window]) -> Self {
+        Self { windows: windows.to_vec(), ..self }.within_budget()
+    }
+
+    /// As many Byzantine replicas as there may be, placed next in turn to become primary after
+    /// `view`, all of them with this behaviour.
+    #[must_use]
+    pub fn next_in_turn(self, view: u64, behaviour: Behaviour) -> Self {
+        let next = 1..=self.thresholds.faulty_max() as u64;
+        let chosen: Vec<_> = next.map(|i| (self.thresholds.primary(view + i), behaviour)).collect();
+        self.byzantine(&chosen)
+    }
+
+    /// Everyone that is Byzantine at any time, ascending.
+    #[must_use]
+    pub fn byzantine_ids(&self) -> Vec<ReplicaId> {
+        let windows = self.windows.iter().map(|window| window.replica);
+        let mut ids: Vec<_> = self.byzantine.iter().map(|(id, _)| *id).chain(windows).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// Exactly these kinds of faults.
@@ -177,6 +193,17 @@ impl Plan {
         self.byzantine.sort_unstable_by_key(|(id, _)| *id);
         self.byzantine.dedup_by_key(|(id, _)| *id);
         self.byzantine.truncate(self.thresholds.faulty_max());
+        self.windows.retain(|w| w.replica.index() < replicas && w.behaviour != Behaviour::Twins);
+        let mut allowed: Vec<ReplicaId> = self.byzantine.iter().map(|(id, _)| *id).collect();
+        for window in &self.windows {
+            if !allowed.contains(&window.replica) && allowed.len() < self.thresholds.faulty_max() {
+                allowed.push(window.replica);
+            }
+        }
+        let whole_run = self.byzantine.len();
+        self.windows.retain(|window| {
+            allowed.iter().skip(whole_run).any(|replica| *replica == window.replica)
+        });
         self
     }
 
@@ -205,19 +232,15 @@ impl core::fmt::Display for Plan {
         for (id, behaviour) in &self.byzantine {
             write!(f, " {id}={}", behaviour.name())?;
         }
-        let FaultKinds { partitions, one_way_cuts, crashes, power_loss, slow_disks, late_starts } =
-            self.faults;
-        for (name, on) in [
-            ("partitions", partitions),
-            ("one-way-cuts", one_way_cuts),
-            ("crashes", crashes),
-            ("power-loss", power_loss),
-            ("slow-disks", slow_disks),
-            ("late-starts", late_starts),
-        ] {
-            if on {
-                write!(f, " {name}")?;
-            }
+        for window in &self.windows {
+            let Window { replica, behaviour, from_ms, until_ms } = window;
+            write!(f, " {replica}={}@{from_ms}..{until_ms}", behaviour.name())?;
+        }
+        if !self.splits.is_empty() {
+            write!(f, " splits={:x?}x{}", self.splits, self.split_rounds)?;
+        }
+        for kind in self.faults.iter() {
+            write!(f, " {}", kind.name())?;
         }
         let links = &self.links;
         write!(

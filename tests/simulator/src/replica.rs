@@ -44,6 +44,14 @@ pub(crate) struct Replica {
     pub(crate) epoch_ms: u64,
     /// Its time between two ticks.
     pub(crate) tick_us: u64,
+    /// What that time is multiplied by.
+    pub(crate) tick_per_mille: u64,
+    /// It stands still until then, with all of its memory.
+    pub(crate) paused_until_us: u64,
+    /// Messages that wait for its going on.
+    pub(crate) waiting: usize,
+    /// Whether links of its are cut for ever: it must do no harm, and need not get anywhere.
+    pub(crate) outcast: bool,
     pub(crate) disk_factor: u64,
     /// Crash after so many more messages.
     pub(crate) crash_after: Option<u32>,
@@ -94,11 +102,18 @@ impl Replica {
         Ok((effects, statement))
     }
 
+    /// Stands still until then.
+    pub(crate) fn pause(&mut self, until_us: u64) {
+        self.paused_until_us = self.paused_until_us.max(until_us);
+        self.waiting = 0;
+    }
+
     /// Loses everything but the disk. With `flushed`, the promises that were on their way to the
     /// disk arrived there.
     pub(crate) fn crash(&mut self, flushed: bool) -> Result<(), String> {
         self.incarnation += 1;
         self.crash_after = None;
+        self.paused_until_us = 0;
         let Some(running) = self.running.take() else { return Ok(()) };
         match running.syncing {
             Some(count) if flushed => {

@@ -1,31 +1,55 @@
 //! When which fault happens: drawn once, before the run.
 
+mod links;
+mod processes;
+
 use daruma_types::ReplicaId;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::FaultKind;
+use crate::limits;
+use crate::network::Weather;
 use crate::plan::Plan;
 use crate::random::{Purpose, stream};
 
 /// Longest time that a fault lasts, as a multiple of the mean time between two of them.
 const LASTS_UP_TO: u64 = 2;
 
-/// A disk under this factor takes a quarter of a second at most.
-const SLOW_DISK_FACTOR: u64 = 80;
+/// The fault phase in which faults last as long as the catalogue says. In a shorter one they are
+/// shorter in proportion, and somewhat longer than that so that they still are felt.
+const FULL_PHASE_US: u64 = 600_000_000 / 4;
+
+/// Directed links.
+pub(crate) type Pairs = Vec<(ReplicaId, ReplicaId)>;
 
 /// Something that is done to the replicas or to the links between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Cut these links, each in this direction.
-    Cut(Vec<(ReplicaId, ReplicaId)>),
+    Cut(Pairs),
     /// Join these links again.
-    Join(Vec<(ReplicaId, ReplicaId)>),
+    Join(Pairs),
+    /// Cut these links for ever. The outcasts take the place of Byzantine replicas.
+    CutForever { outcasts: Vec<ReplicaId>, links: Pairs },
+    /// Let this come over these links until then.
+    Weather { links: Pairs, weather: Weather, until_us: u64 },
+    /// Change the next message of this link by a small step.
+    Mutate { from: ReplicaId, to: ReplicaId },
+    /// Hold back what would complete a quorum, each message by so much, until then.
+    Hold { delay_us: u64, until_us: u64 },
     /// Crash: at once, or after so many more messages.
     Crash { replica: ReplicaId, after_messages: Option<u32> },
     /// Start, unless it runs.
     Start(ReplicaId),
     /// Crash all at once.
     PowerLoss,
+    /// Stand still until then.
+    Pause { replica: ReplicaId, until_us: u64 },
+    /// The wall clock jumps by so many ms.
+    ClockJump { replica: ReplicaId, by_ms: i64 },
+    /// The time between two ticks, per mille of what it was.
+    TickLength { replica: ReplicaId, per_mille: u64 },
     /// The factor on the disk's time.
     Disk { replica: ReplicaId, factor: u64 },
     /// Everything heals.
@@ -37,161 +61,186 @@ impl Fault {
         match self {
             Self::Cut(_) => "cut",
             Self::Join(_) => "join",
+            Self::CutForever { .. } => "cut for ever",
+            Self::Weather { .. } => "weather",
+            Self::Mutate { .. } => "mutate",
+            Self::Hold { .. } => "hold",
             Self::Crash { .. } => "crash",
             Self::Start(_) => "start",
             Self::PowerLoss => "power-loss",
+            Self::Pause { .. } => "pause",
+            Self::ClockJump { .. } => "clock jump",
+            Self::TickLength { .. } => "tick length",
             Self::Disk { .. } => "disk",
             Self::Calm => "calm",
         }
     }
 }
 
-/// All faults of a run with their times in microseconds, the last being calm.
-pub(crate) fn schedule(plan: &Plan) -> Vec<(u64, Fault)> {
+/// One entry of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scheduled {
+    /// When, in microseconds since the run began.
+    pub(crate) at_us: u64,
+    /// The fault that begins with this; none if this goes on with one, ends it or is none.
+    pub(crate) begins: Option<FaultKind>,
+    /// What is done.
+    pub(crate) fault: Fault,
+}
+
+/// All faults of a run in order of time, the last being calm.
+pub(crate) fn schedule(plan: &Plan) -> Vec<Scheduled> {
     let mut drawing = Drawing {
         random: stream(plan.seed, Purpose::Schedule),
+        plan,
         replicas: plan.thresholds.replicas() as u16,
+        tick_us: plan.tick_ms * 1000,
         every_us: plan.fault_every_ms.max(1) * 1000,
         end_us: plan.fault_phase_ms * 1000,
-        faults: Vec::new(),
+        kind: FaultKind::LateStarts,
+        entries: Vec::new(),
     };
-    let kinds = plan.faults;
-    let starts = drawing.starts(kinds.late_starts);
-    let draws: [(bool, Draw); 5] = [
-        (kinds.partitions, Drawing::partition),
-        (kinds.one_way_cuts, Drawing::one_way_cut),
-        (kinds.crashes, Drawing::crash),
-        (kinds.power_loss, Drawing::power_loss),
-        (kinds.slow_disks, Drawing::slow_disk),
-    ];
-    for (on, draw) in draws {
-        if on {
-            drawing.repeatedly(draw);
-        }
+    drawing.starts(plan.faults.has(FaultKind::LateStarts));
+    for kind in plan.faults.iter() {
+        drawing.kind = kind;
+        drawing.repeatedly();
     }
-    let Drawing { mut faults, end_us, .. } = drawing;
-    faults.retain(|(at, _)| *at < end_us);
-    faults.extend(starts);
-    faults.push((end_us, Fault::Calm));
-    faults.sort_by_key(|(at, _)| *at);
-    faults
+    drawing.fill_up();
+    let end_us = drawing.end_us;
+    let mut entries = drawing.entries;
+    let is_start = |entry: &Scheduled| matches!(entry.fault, Fault::Start(_));
+    entries.retain(|entry| entry.at_us < end_us || entry.at_us == 0 && is_start(entry));
+    entries.push(Scheduled { at_us: end_us, begins: None, fault: Fault::Calm });
+    entries.sort_by_key(|entry| entry.at_us);
+    entries
 }
 
-/// Draws one fault that begins at a time.
-type Draw = fn(&mut Drawing, u64);
-
-struct Drawing {
+struct Drawing<'a> {
     random: ChaCha8Rng,
+    plan: &'a Plan,
     replicas: u16,
+    tick_us: u64,
     every_us: u64,
     end_us: u64,
-    faults: Vec<(u64, Fault)>,
+    /// The kind that is being drawn.
+    kind: FaultKind,
+    entries: Vec<Scheduled>,
 }
 
-impl Drawing {
-    fn repeatedly(&mut self, draw: Draw) {
+impl Drawing<'_> {
+    /// Draws faults of the kind until the end, as many as the plan allows of one kind.
+    fn repeatedly(&mut self) {
         let mut at_us = 0;
-        loop {
+        for _ in 0..self.plan.faults_each_max {
             at_us += self.random.random_range(1..=2 * self.every_us);
             if at_us >= self.end_us {
                 return;
             }
-            draw(self, at_us);
+            self.draw(at_us);
         }
+    }
+
+    /// Draws more faults, one of each kind at a time, until there are as many as the plan wants.
+    fn fill_up(&mut self) {
+        for _ in 0..limits::SCHEDULE_ROUNDS_MAX {
+            let begun: Vec<_> = self.entries.iter().filter_map(|entry| entry.begins).collect();
+            let lacking: Vec<FaultKind> = if begun.len() < self.plan.faults_min {
+                self.plan.faults.iter().collect()
+            } else if self.plan.faults_min > 0 {
+                self.plan.faults.iter().filter(|kind| !begun.contains(kind)).collect()
+            } else {
+                Vec::new()
+            };
+            for kind in &lacking {
+                self.kind = *kind;
+                let at_us = self.random.random_range(0..self.end_us.max(1));
+                self.draw(at_us);
+            }
+            if lacking.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Draws one fault of the kind, which begins at a time.
+    fn draw(&mut self, at_us: u64) {
+        match self.kind {
+            FaultKind::Partitions => self.partition(at_us),
+            FaultKind::PartialPartitions => self.partial_partition(at_us),
+            FaultKind::RestlessPartitions => self.restless_partition(at_us),
+            FaultKind::OneWayCuts => self.one_way_cut(at_us),
+            FaultKind::PermanentCuts => self.permanent_cut(at_us),
+            FaultKind::BriefCuts => self.brief_cut(at_us),
+            FaultKind::Bursts => self.burst(at_us),
+            FaultKind::Losses => self.losses(at_us),
+            FaultKind::LateDuplicates => self.late_duplicates(at_us),
+            FaultKind::Reordering => self.reordering(at_us),
+            FaultKind::Corruption => self.corruption(at_us),
+            FaultKind::Mutations => self.mutation(at_us),
+            FaultKind::Swizzles => self.swizzle(at_us),
+            FaultKind::Churn => self.churn(at_us),
+            FaultKind::Holding => self.holding(at_us),
+            FaultKind::SlowReplicas => self.slow_replicas(at_us),
+            FaultKind::Crashes => self.crash(at_us),
+            FaultKind::CrashLoops => self.crash_loop(at_us),
+            FaultKind::RollingRestarts => self.rolling_restart(at_us),
+            FaultKind::PowerLoss => self.power_loss(at_us),
+            FaultKind::Pauses => self.pause(at_us),
+            FaultKind::ClockJumps => self.clock_jump(at_us),
+            FaultKind::ClockDrift => self.clock_drift(at_us),
+            FaultKind::SlowDisks => self.slow_disk(at_us),
+            // Drawn before all others: a replica starts once.
+            FaultKind::LateStarts => {}
+        }
+    }
+
+    /// The first thing that a fault does.
+    fn begin(&mut self, at_us: u64, fault: Fault) {
+        self.entries.push(Scheduled { at_us, begins: Some(self.kind), fault });
+    }
+
+    /// What it does later on.
+    fn then(&mut self, at_us: u64, fault: Fault) {
+        self.entries.push(Scheduled { at_us, begins: None, fault });
     }
 
     fn lasts_us(&mut self) -> u64 {
         self.random.random_range(1..=LASTS_UP_TO * self.every_us)
     }
 
+    /// A time between these two, shorter in a run whose fault phase is short. Short ones are as likely
+    /// as long ones.
+    fn span_us(&mut self, from_ms: u64, to_ms: u64) -> u64 {
+        let doublings = (to_ms / from_ms.max(1)).max(1).ilog2();
+        let ms = from_ms << self.random.random_range(0..=doublings);
+        let ms = self.random.random_range(ms / 2..=ms).clamp(from_ms, to_ms);
+        let us = ms * 1000;
+        (us * self.end_us.min(FULL_PHASE_US) / FULL_PHASE_US).max(self.tick_us)
+    }
+
     fn replica(&mut self) -> ReplicaId {
         ReplicaId(self.random.random_range(0..self.replicas))
     }
 
-    fn starts(&mut self, late: bool) -> Vec<(u64, Fault)> {
-        (0..self.replicas)
-            .map(|id| {
-                let is_late = late && self.random.random_bool(0.4);
-                let at_us =
-                    if is_late { self.random.random_range(0..self.end_us.max(1)) } else { 0 };
-                (at_us, Fault::Start(ReplicaId(id)))
-            })
-            .collect()
+    fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+        (0..self.replicas).map(ReplicaId)
     }
 
-    fn partition(&mut self, at_us: u64) {
-        let side: u16 = self.random.random();
-        let apart = |a: u16, b: u16| (side >> a & 1) != (side >> b & 1);
-        let links: Vec<_> = (0..self.replicas)
-            .flat_map(|a| (0..self.replicas).map(move |b| (a, b)))
-            .filter(|(a, b)| apart(*a, *b))
-            .map(|(a, b)| (ReplicaId(a), ReplicaId(b)))
-            .collect();
-        let until_us = at_us + self.lasts_us();
-        self.faults.push((at_us, Fault::Cut(links.clone())));
-        self.faults.push((until_us, Fault::Join(links)));
-    }
-
-    fn one_way_cut(&mut self, at_us: u64) {
-        let count = self.random.random_range(1..=u32::from(self.replicas));
-        let links: Vec<_> = (0..count).map(|_| (self.replica(), self.replica())).collect();
-        let until_us = at_us + self.lasts_us();
-        self.faults.push((at_us, Fault::Cut(links.clone())));
-        self.faults.push((until_us, Fault::Join(links)));
-    }
-
-    fn crash(&mut self, at_us: u64) {
-        let replica = self.replica();
-        let after_messages = self.random.random_bool(0.7).then(|| self.random.random_range(1..200));
-        let pause_us = if self.random.random_bool(0.5) {
-            self.random.random_range(1_000..50_000)
-        } else {
-            self.lasts_us()
-        };
-        self.faults.push((at_us, Fault::Crash { replica, after_messages }));
-        // An armed crash may come later than this; then calm starts the replica again.
-        self.faults.push((at_us + pause_us, Fault::Start(replica)));
-        self.faults.push((at_us + pause_us + self.every_us, Fault::Start(replica)));
-    }
-
-    fn power_loss(&mut self, at_us: u64) {
-        self.faults.push((at_us, Fault::PowerLoss));
-        for id in 0..self.replicas {
-            let pause_us = self.random.random_range(1_000..=self.every_us.max(1_001));
-            self.faults.push((at_us + pause_us, Fault::Start(ReplicaId(id))));
+    /// All replicas in a random order.
+    fn shuffled(&mut self) -> Vec<ReplicaId> {
+        let mut ids: Vec<ReplicaId> = self.ids().collect();
+        for i in (1..ids.len()).rev() {
+            ids.swap(i, self.random.random_range(0..=i));
         }
+        ids
     }
 
-    fn slow_disk(&mut self, at_us: u64) {
-        let replica = self.replica();
-        let factor = self.random.random_range(2..=SLOW_DISK_FACTOR);
-        let until_us = at_us + self.lasts_us();
-        self.faults.push((at_us, Fault::Disk { replica, factor }));
-        self.faults.push((until_us, Fault::Disk { replica, factor: 1 }));
+    /// The links for which `chosen` holds.
+    fn links(&self, chosen: impl Fn(ReplicaId, ReplicaId) -> bool) -> Pairs {
+        let all = self.ids().flat_map(|a| self.ids().map(move |b| (a, b)));
+        all.filter(|(a, b)| a != b && chosen(*a, *b)).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::FaultKinds;
-
-    #[test]
-    fn every_replica_starts_and_calm_comes_last() {
-        for seed in 0..50 {
-            let plan = Plan::calm(seed, 7).faults(FaultKinds::ALL);
-            let faults = schedule(&plan);
-            for id in (0..7).map(ReplicaId) {
-                assert!(faults.iter().any(|(_, fault)| *fault == Fault::Start(id)));
-            }
-            assert_eq!(faults.last(), Some(&(plan.fault_phase_ms * 1000, Fault::Calm)));
-            assert!(faults.is_sorted_by_key(|(at, _)| *at));
-        }
-    }
-
-    #[test]
-    fn a_plan_without_faults_only_starts_and_calms() {
-        let faults = schedule(&Plan::calm(1, 4));
-        assert_eq!(faults.len(), 5);
-    }
-}
+mod tests;

@@ -8,9 +8,9 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::plan::{ClientSettings, FaultKinds, Plan};
+use crate::plan::{ClientSettings, Plan};
 use crate::random::{Purpose, stream};
-use crate::{LinkSettings, Scheme};
+use crate::{FaultKind, FaultKinds, LinkSettings, Scheme};
 
 impl Plan {
     /// The plan of this seed.
@@ -57,13 +57,35 @@ fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
 }
 
 fn fault_kinds(random: &mut ChaCha8Rng) -> FaultKinds {
-    FaultKinds {
-        partitions: random.random_bool(0.4),
-        one_way_cuts: random.random_bool(0.3),
-        crashes: random.random_bool(0.5),
-        power_loss: random.random_bool(0.3),
-        slow_disks: random.random_bool(0.3),
-        late_starts: random.random_bool(0.2),
+    FaultKind::ALL.into_iter().filter(|kind| random.random_bool(chance(*kind))).collect()
+}
+
+/// How often a plan has faults of this kind: some of the common ones, and mostly one or two of the others.
+const fn chance(kind: FaultKind) -> f64 {
+    match kind {
+        FaultKind::Crashes => 0.4,
+        FaultKind::Partitions => 0.3,
+        FaultKind::OneWayCuts | FaultKind::PowerLoss | FaultKind::SlowDisks => 0.2,
+        FaultKind::LateStarts => 0.15,
+        FaultKind::PartialPartitions
+        | FaultKind::RestlessPartitions
+        | FaultKind::PermanentCuts
+        | FaultKind::BriefCuts
+        | FaultKind::Bursts
+        | FaultKind::Losses
+        | FaultKind::LateDuplicates
+        | FaultKind::Reordering
+        | FaultKind::Corruption
+        | FaultKind::Mutations
+        | FaultKind::Swizzles
+        | FaultKind::Churn
+        | FaultKind::Holding
+        | FaultKind::SlowReplicas
+        | FaultKind::CrashLoops
+        | FaultKind::RollingRestarts
+        | FaultKind::Pauses
+        | FaultKind::ClockJumps
+        | FaultKind::ClockDrift => 0.1,
     }
 }
 
@@ -95,6 +117,7 @@ fn links(random: &mut ChaCha8Rng) -> LinkSettings {
         duplication: some(random, 0.4, 200),
         corruption: some(random, 0.3, 50),
         ordered: random.random_bool(0.5),
+        per_tick: pick(random, &[256, 2_048, 2_048]),
     }
 }
 
@@ -125,8 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn five_hundred_seeds_meet_every_behaviour_and_size() {
+    fn five_hundred_seeds_meet_every_behaviour_size_and_kind_of_fault() {
         let plans: Vec<Plan> = (0..500).map(Plan::seeded).collect();
+        for kind in FaultKind::ALL {
+            assert!(plans.iter().any(|plan| plan.faults.has(kind)), "{}", kind.name());
+        }
         for behaviour in Behaviour::ALL {
             assert!(plans.iter().any(|p| p.byzantine.iter().any(|(_, b)| *b == behaviour)));
         }

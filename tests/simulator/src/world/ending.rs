@@ -15,8 +15,8 @@ impl World<'_> {
     pub(super) fn end_check(&mut self) {
         let Some(calm_us) = self.calm_us else { return };
         let height = self.checkers.height();
-        let correct = || self.replicas.iter().filter(|replica| replica.correct);
-        let level = correct().all(|replica| {
+        let connected = || self.replicas.iter().filter(|r| r.correct && !r.outcast);
+        let level = connected().all(|replica| {
             replica
                 .running
                 .as_ref()
@@ -25,7 +25,7 @@ impl World<'_> {
         if !self.asking() && self.clients.open() == 0 && level {
             self.ended = true;
             let heights: Vec<(usize, Height)> = (0..self.replicas.len())
-                .filter(|replica| self.replicas[*replica].correct)
+                .filter(|i| self.replicas[*i].correct && !self.replicas[*i].outcast)
                 .map(|replica| (replica, height))
                 .collect();
             for (replica, height) in heights {
@@ -53,7 +53,11 @@ impl World<'_> {
             text.push_str(&format!(
                 "\n  {}{}: ",
                 replica.id,
-                if replica.correct { "" } else { " (byzantine)" }
+                match (replica.correct, replica.outcast) {
+                    (false, _) => " (byzantine)",
+                    (true, true) => " (outcast)",
+                    (true, false) => "",
+                }
             ));
             match &replica.running {
                 None => text.push_str("down"),
@@ -70,6 +74,11 @@ impl World<'_> {
             ("network: lost", mishaps.lost),
             ("network: duplicated", mishaps.duplicated),
             ("network: corrupted", mishaps.corrupted),
+            ("network: over capacity", mishaps.over_capacity),
+            ("network: clogged", mishaps.clogged),
+            ("network: severed", mishaps.severed),
+            ("network: held back", mishaps.held_back),
+            ("network: mutated", mishaps.mutated),
             ("submission: repeated", self.clients.repeated),
         ] {
             if count > 0 {

@@ -5,22 +5,44 @@ use daruma_types::{Height, ReplicaId, Statement, merkle_root};
 use rand::Rng;
 
 use super::{Event, World};
-use crate::schedule::Fault;
+use crate::schedule::{Fault, Scheduled};
 use crate::{Invariant, limits};
 
 impl World<'_> {
     /// A fault of the schedule happens.
     pub(super) fn fault(&mut self, index: usize) {
-        let (_, fault) = self.faults[index].clone();
+        let Scheduled { begins, fault, .. } = self.faults[index].clone();
         self.trace.mix(&[self.now_us, index as u64]);
         self.trace.line(self.now_us, || format!("FAULT {fault:?}"));
         self.stats.count(fault.name());
+        if let Some(kind) = begins {
+            *self.stats.faults.entry(kind.name()).or_default() += 1;
+        }
         match fault {
             Fault::Cut(links) => {
                 links.iter().for_each(|(from, to)| self.links.set_cut(*from, *to, true));
             }
             Fault::Join(links) => {
                 links.iter().for_each(|(from, to)| self.links.set_cut(*from, *to, false));
+            }
+            Fault::CutForever { outcasts, links } => {
+                links.iter().for_each(|(from, to)| self.links.cut_forever(*from, *to));
+                outcasts.iter().for_each(|id| self.replicas[id.index()].outcast = true);
+            }
+            Fault::Weather { links, weather, until_us } => {
+                for (from, to) in links {
+                    self.links.set_weather(from, to, weather, until_us);
+                }
+            }
+            Fault::Mutate { from, to } => self.links.add_mutation(from, to),
+            Fault::Hold { delay_us, until_us } => self.holding.begin(delay_us, until_us),
+            Fault::Pause { replica, until_us } => self.replicas[replica.index()].pause(until_us),
+            Fault::ClockJump { replica, by_ms } => {
+                let epoch_ms = &mut self.replicas[replica.index()].epoch_ms;
+                *epoch_ms = epoch_ms.saturating_add_signed(by_ms);
+            }
+            Fault::TickLength { replica, per_mille } => {
+                self.replicas[replica.index()].tick_per_mille = per_mille;
             }
             Fault::Crash { replica, after_messages: None } => self.crash(replica.index()),
             Fault::Crash { replica, after_messages } => {
@@ -36,8 +58,10 @@ impl World<'_> {
     fn calm(&mut self) {
         self.calm_us = Some(self.now_us);
         self.links.calm();
+        self.holding.end();
         for replica in 0..self.replicas.len() {
             self.replicas[replica].disk_factor = 1;
+            self.replicas[replica].tick_per_mille = 1_000;
             self.replicas[replica].crash_after = None;
             self.start(replica);
         }
@@ -134,7 +158,9 @@ impl World<'_> {
             return;
         }
         self.trace.mix(&[self.now_us, replica as u64]);
-        let (id, tick_us) = (self.replicas[replica].id, self.replicas[replica].tick_us);
+        let id = self.replicas[replica].id;
+        let tick_us =
+            self.replicas[replica].tick_us * self.replicas[replica].tick_per_mille / 1_000;
         self.queue.push(self.now_us + tick_us, Event::Tick { replica, incarnation });
         let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
         self.step(replica, Input::Tick { now_ms });

@@ -2,7 +2,10 @@
 
 mod effects;
 mod ending;
+mod holding;
 mod life;
+mod routes;
+mod standstill;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -12,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use daruma_adversary::{Behaviour, Twins};
+use daruma_adversary::{Behaviour, Switching, Twins};
 use daruma_append_list::AppendList;
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
 use daruma_engine::{Context, Input};
@@ -24,6 +27,7 @@ use daruma_types::{
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use self::holding::Holding;
 use crate::checkers::{Broken, Checkers};
 use crate::clients::Clients;
 use crate::network::Links;
@@ -32,7 +36,7 @@ use crate::plan::Plan;
 use crate::queue::Queue;
 use crate::random::{Purpose, stream};
 use crate::replica::Replica;
-use crate::schedule::{Fault, schedule};
+use crate::schedule::{Scheduled, schedule};
 use crate::scheme::{Keys, Role};
 use crate::trace::{Sink, Trace};
 use crate::{Invariant, Outcome, Stats, Violation, limits};
@@ -42,18 +46,51 @@ use crate::{Invariant, Outcome, Stats, Violation, limits};
 #[derive(Debug)]
 pub(crate) enum Event {
     Fault(usize),
-    Tick { replica: usize, incarnation: u32 },
-    Deliver { to: usize, parcel: Rc<Parcel> },
-    DeliverCorrupt { to: usize, corrupt: Box<Corrupt> },
-    Synced { replica: usize, incarnation: u32 },
-    Execute { replica: usize, incarnation: u32 },
-    Told { replica: usize, incarnation: u32, executed: Box<(Statement, Vec<(PublicKey, u64)>)> },
+    Tick {
+        replica: usize,
+        incarnation: u32,
+    },
+    Deliver {
+        to: usize,
+        parcel: Rc<Parcel>,
+    },
+    DeliverCorrupt {
+        to: usize,
+        corrupt: Box<Corrupt>,
+    },
+    DeliverRaw {
+        to: usize,
+        raw: Box<Corrupt>,
+    },
+    Synced {
+        replica: usize,
+        incarnation: u32,
+    },
+    Execute {
+        replica: usize,
+        incarnation: u32,
+    },
+    Told {
+        replica: usize,
+        incarnation: u32,
+        executed: Box<(Statement, Vec<(PublicKey, u64)>)>,
+    },
     /// It is time to tell an engine where its ledger stands.
-    TellHead { replica: usize, incarnation: u32 },
+    TellHead {
+        replica: usize,
+        incarnation: u32,
+    },
     /// The engine hears it.
-    Head { replica: usize, incarnation: u32, head: Box<HeadInfo> },
+    Head {
+        replica: usize,
+        incarnation: u32,
+        head: Box<HeadInfo>,
+    },
     Client(usize),
-    Submit { to: ReplicaId, transaction: Box<Transaction> },
+    Submit {
+        to: ReplicaId,
+        transaction: Box<Transaction>,
+    },
     EndCheck,
 }
 
@@ -70,7 +107,7 @@ pub(crate) struct World<'a> {
     plan: &'a Plan,
     now_us: u64,
     queue: Queue<Event>,
-    faults: Vec<(u64, Fault)>,
+    faults: Vec<Scheduled>,
     committee: Arc<Committee>,
     verifier: Arc<dyn Verifier>,
     automaton: Arc<dyn DynAutomaton>,
@@ -79,6 +116,7 @@ pub(crate) struct World<'a> {
     /// Who of the two twins talks to whom, and where the second one is.
     twins: BTreeMap<ReplicaId, (Twins, usize)>,
     links: Links,
+    holding: Holding,
     clients: Clients,
     checkers: Checkers,
     crashes: ChaCha8Rng,
@@ -117,7 +155,13 @@ impl<'a> World<'a> {
             faults: schedule(plan),
             replicas: Vec::new(),
             twins: BTreeMap::new(),
-            links: Links::new(replicas, plan.links, stream(plan.seed, Purpose::Links)),
+            links: Links::new(
+                replicas,
+                plan.links,
+                plan.tick_ms * 1000,
+                stream(plan.seed, Purpose::Links),
+            ),
+            holding: Holding::default(),
             clients: Clients::new(
                 plan.clients,
                 &keys,
@@ -150,6 +194,10 @@ impl<'a> World<'a> {
                 replica.correct = false;
                 replica.adversary = Some(behaviour.adversary(random.random()));
                 self.stats.count(behaviour.name());
+            } else if self.plan.windows.iter().any(|window| window.replica == id) {
+                replica.correct = false;
+                let switching = Switching::new(id, &self.plan.windows, random.random());
+                replica.adversary = Some(Box::new(switching));
             }
             self.replicas.push(replica);
         }
@@ -161,8 +209,11 @@ impl<'a> World<'a> {
                 self.replicas.push(twin);
             }
         }
-        for (index, (at_us, _)) in self.faults.iter().enumerate() {
-            self.queue.push(*at_us, Event::Fault(index));
+        for window in &self.plan.windows {
+            self.stats.count(window.behaviour.name());
+        }
+        for (index, scheduled) in self.faults.iter().enumerate() {
+            self.queue.push(scheduled.at_us, Event::Fault(index));
         }
         for client in 0..self.clients.count() {
             self.queue.push(1_000 * client as u64, Event::Client(client));
@@ -190,6 +241,10 @@ impl<'a> World<'a> {
             // Wall clocks differ by some seconds, ticks by two per cent.
             epoch_ms: limits::EPOCH_MS + random.random_range(0..20_000),
             tick_us: tick_us - tick_us / 100 + random.random_range(0..=tick_us / 50),
+            tick_per_mille: 1_000,
+            paused_until_us: 0,
+            waiting: 0,
+            outcast: false,
             disk_factor: 1,
             crash_after: None,
             adversary: None,
@@ -206,11 +261,13 @@ impl<'a> World<'a> {
     }
 
     fn happen(&mut self, event: Event) {
+        let Some(event) = self.unless_paused(event) else { return };
         match event {
             Event::Fault(index) => self.fault(index),
             Event::Tick { replica, incarnation } => self.tick(replica, incarnation),
             Event::Deliver { to, parcel } => self.deliver(to, parcel),
             Event::DeliverCorrupt { to, corrupt } => self.deliver_corrupt(to, &corrupt),
+            Event::DeliverRaw { to, raw } => self.deliver_raw(to, &raw),
             Event::Synced { replica, incarnation } => self.synced(replica, incarnation),
             Event::Execute { replica, incarnation } => self.execute(replica, incarnation),
             Event::Told { replica, incarnation, executed } => {

@@ -60,7 +60,7 @@ impl World<'_> {
     }
 
     /// What an adversary says or lets through, packed.
-    fn packed(&self, from: ReplicaId, message: Arc<Message>) -> Rc<Parcel> {
+    pub(super) fn packed(&self, from: ReplicaId, message: Arc<Message>) -> Rc<Parcel> {
         Rc::new(Parcel::new(from, Arc::unwrap_or_clone(message), &self.door()))
     }
 
@@ -85,7 +85,7 @@ impl World<'_> {
     /// What the adversary of a replica makes of a message of its engine.
     fn twisted(&mut self, from: usize, to: ReplicaId, message: &Arc<Message>) -> Vec<Arc<Message>> {
         let committee = Arc::clone(&self.committee);
-        let now_us = self.now_us;
+        let (now_us, link_per_tick) = (self.now_us, self.links.per_tick());
         let Replica { id, context, adversary, summary, epoch_ms, .. } = &mut self.replicas[from];
         let Some(adversary) = adversary else { return vec![Arc::clone(message)] };
         let around = Surroundings {
@@ -93,6 +93,8 @@ impl World<'_> {
             committee: &committee,
             signer: context.signer.as_ref(),
             now_ms: *epoch_ms + now_us / 1000,
+            elapsed_ms: now_us / 1000,
+            link_per_tick,
             summary: summary.as_ref(),
         };
         adversary.outgoing(to, Arc::clone(message), &around)
@@ -101,7 +103,7 @@ impl World<'_> {
     /// What an adversary says of its own accord.
     pub(super) fn sayings(&mut self, from: usize) {
         let committee = Arc::clone(&self.committee);
-        let now_us = self.now_us;
+        let (now_us, link_per_tick) = (self.now_us, self.links.per_tick());
         let Replica { id, context, adversary, summary, epoch_ms, .. } = &mut self.replicas[from];
         let Some(adversary) = adversary else { return };
         let around = Surroundings {
@@ -109,18 +111,24 @@ impl World<'_> {
             committee: &committee,
             signer: context.signer.as_ref(),
             now_ms: *epoch_ms + now_us / 1000,
+            elapsed_ms: now_us / 1000,
+            link_per_tick,
             summary: summary.as_ref(),
         };
         let id = *id;
-        for (to, message) in adversary.on_tick(&around) {
+        let (said, raw) = (adversary.on_tick(&around), adversary.raw(&around));
+        for (to, message) in said {
             let said = self.packed(id, message);
             self.route(from, to, said);
+        }
+        for (to, bytes) in raw {
+            self.route_raw(from, to, &bytes);
         }
     }
 
     /// Puts a message on the link.
     fn route(&mut self, from: usize, to: ReplicaId, parcel: Rc<Parcel>) {
-        let (id, side) = (self.replicas[from].id, self.replicas[from].side);
+        let id = self.replicas[from].id;
         if to == id || to.index() >= self.committee.thresholds().replicas() {
             return;
         }
@@ -130,28 +138,14 @@ impl World<'_> {
                 Err(broken) => self.broken(broken),
             }
         }
-        if self.twins.get(&id).is_some_and(|(twins, _)| twins.heard_by(to) != side) {
-            return;
-        }
-        let target = match self.twins.get(&to) {
-            Some((twins, second)) if twins.heard_by(id) == 1 => *second,
-            Some(_) | None => to.index(),
-        };
-        self.stats.messages += 1;
-        for arrival in self.links.send(id, to, self.now_us).into_iter().flatten() {
-            let event = if arrival.corrupt {
-                let whole = codec::encode(parcel.message());
-                let mut bytes = whole.clone();
-                self.links.corrupt(&mut bytes);
-                if bytes == whole {
-                    continue;
-                }
-                let corrupt = Corrupt { from: id, bytes, kind: parcel.message().name() };
-                Event::DeliverCorrupt { to: target, corrupt: Box::new(corrupt) }
-            } else {
-                Event::Deliver { to: target, parcel: Rc::clone(&parcel) }
-            };
-            self.queue.push(arrival.at_us, event);
+        let thresholds = self.committee.thresholds();
+        let held_us = self.holding.delay_us(id, to, parcel.message(), thresholds, self.now_us);
+        for target in self.instances(from, to) {
+            self.stats.messages += 1;
+            for arrival in self.links.send(id, to, self.now_us, held_us).into_iter().flatten() {
+                let event = self.arrival(target, to, &parcel, arrival);
+                self.queue.push(arrival.at_us, event);
+            }
         }
     }
 
@@ -187,7 +181,7 @@ impl World<'_> {
 
     /// What an adversary lets its engine hear.
     fn heard(&mut self, to: usize, parcel: Rc<Parcel>) -> Option<Rc<Parcel>> {
-        let now_us = self.now_us;
+        let (now_us, link_per_tick) = (self.now_us, self.links.per_tick());
         let Replica { id, context, adversary, summary, epoch_ms, .. } = &mut self.replicas[to];
         let Some(adversary) = adversary else { return Some(parcel) };
         let around = Surroundings {
@@ -195,6 +189,8 @@ impl World<'_> {
             committee: &self.committee,
             signer: context.signer.as_ref(),
             now_ms: *epoch_ms + now_us / 1000,
+            elapsed_ms: now_us / 1000,
+            link_per_tick,
             summary: summary.as_ref(),
         };
         let message = Arc::new(parcel.message().clone());

@@ -1,0 +1,61 @@
+//! What comes over single links for a while, on top of how all links are.
+
+/// Faults of a link that last for a while. The worst of all that are over a link at once counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Weather {
+    /// Messages lost, per mille.
+    pub(crate) loss: u32,
+    /// Messages that arrive twice, per mille.
+    pub(crate) duplication: u32,
+    /// The second time up to so much later, in microseconds.
+    pub(crate) duplicate_us: u64,
+    /// Up to this much is added to each message's time, and no order kept.
+    pub(crate) jitter_us: u64,
+    /// Messages some of whose bytes change, per mille.
+    pub(crate) corruption: u32,
+    /// The factor on the link's delay.
+    pub(crate) slowness: u64,
+    /// Nothing arrives before this time; what is sent waits.
+    pub(crate) clogged_until_us: Option<u64>,
+    /// The connection breaks once in each such time; 0 for never. What is on its way then is lost.
+    pub(crate) severed_every_us: u64,
+}
+
+impl Weather {
+    /// None.
+    pub(crate) const NONE: Self = Self {
+        loss: 0,
+        duplication: 0,
+        duplicate_us: 0,
+        jitter_us: 0,
+        corruption: 0,
+        slowness: 1,
+        clogged_until_us: None,
+        severed_every_us: 0,
+    };
+
+    /// The worst of both.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        let soonest = |a: u64, b: u64| if a == 0 { b } else { a.min(b.max(1)) };
+        Self {
+            loss: self.loss.max(other.loss),
+            duplication: self.duplication.max(other.duplication),
+            duplicate_us: self.duplicate_us.max(other.duplicate_us),
+            jitter_us: self.jitter_us.max(other.jitter_us),
+            corruption: self.corruption.max(other.corruption),
+            slowness: self.slowness.max(other.slowness),
+            clogged_until_us: self.clogged_until_us.max(other.clogged_until_us),
+            severed_every_us: if other.severed_every_us == 0 {
+                self.severed_every_us
+            } else {
+                soonest(self.severed_every_us, other.severed_every_us)
+            },
+        }
+    }
+
+    /// Whether the connection breaks between sending and arrival.
+    pub(crate) const fn severs(&self, sent_us: u64, at_us: u64) -> bool {
+        self.severed_every_us > 0
+            && sent_us / self.severed_every_us != at_us / self.severed_every_us
+    }
+}
