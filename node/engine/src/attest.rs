@@ -42,6 +42,9 @@ pub(crate) struct Attestations {
 }
 
 impl Attestations {
+    /// Heights whose attestations are kept, at most: those executed, and a window above.
+    pub(crate) const HEIGHTS_MAX: usize = (KEPT_HEIGHTS as usize) + limits::WINDOW_MAX + 1;
+
     pub(crate) const fn new(executed: Height) -> Self {
         Self { executed, attested: executed, entries: BTreeMap::new() }
     }
@@ -57,6 +60,11 @@ impl Attestations {
             restored.attested = statement.height.previous();
         }
         restored
+    }
+
+    /// Heights whose attestations are kept.
+    pub(crate) fn heights(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) const fn attested(&self) -> Height {
@@ -184,7 +192,7 @@ impl Attestations {
         let legal = self.executed == executed
             && self.attested <= executed
             && sizes
-            && self.entries.len() as u64 <= KEPT_HEIGHTS + limits::WINDOW_MAX as u64 + 1;
+            && self.entries.len() <= Self::HEIGHTS_MAX;
         if !legal {
             *self = Self::new(executed);
         }

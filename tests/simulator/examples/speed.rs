@@ -12,7 +12,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use daruma_simulator::{ClientSettings, FaultKinds, LinkSettings, Plan};
+use daruma_simulator::{ClientSettings, FaultKind, FaultKinds, LinkSettings, Plan};
 
 /// Length of a round: one tick of every replica.
 const ROUND_MS: u64 = 100;
@@ -56,7 +56,14 @@ fn chaos(plan: Plan) -> Plan {
         ordered: false,
         ..LinkSettings::QUIET
     };
-    let faults = FaultKinds { late_starts: false, ..FaultKinds::ALL };
+    let faults = [
+        FaultKind::Partitions,
+        FaultKind::OneWayCuts,
+        FaultKind::Crashes,
+        FaultKind::PowerLoss,
+        FaultKind::SlowDisks,
+    ];
+    let faults: FaultKinds = faults.into_iter().collect();
     Plan { fault_every_ms: 30_000, ..plan.faults(faults).links(links) }
 }
 

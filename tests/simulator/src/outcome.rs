@@ -90,6 +90,8 @@ pub struct Stats {
     pub bytes: u64,
     /// Messages that the door of a correct replica refused.
     pub refused: u64,
+    /// Most that any replica kept at once, in entries of its tables.
+    pub held_max: u64,
     /// Faults that began, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     /// Everything else worth counting: what was done and seen, by name.
@@ -119,6 +121,7 @@ impl Stats {
         self.messages += other.messages;
         self.bytes += other.bytes;
         self.refused += other.refused;
+        self.held_max = self.held_max.max(other.held_max);
         for (name, count) in &other.faults {
             *self.faults.entry(name).or_default() += count;
         }

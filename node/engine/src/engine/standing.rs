@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use daruma_types::{Height, Message, ReplicaId, Summary, ViewProof};
 
 use super::Engine;
-use crate::Status;
 use crate::outbox::Outbox;
+use crate::{Held, Status};
 
 impl Engine {
     pub(super) fn peer_heads(&self) -> Vec<(ReplicaId, Height)> {
@@ -49,6 +49,16 @@ impl Engine {
     #[must_use]
     pub fn view_proof(&self) -> &ViewProof {
         self.views.proof()
+    }
+
+    /// How much this engine keeps; never more than [`Held::max`].
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held {
+            attested: self.attestations.heights(),
+            pending: self.pool.len(),
+            ..self.replication.held()
+        }
     }
 
     /// Where this replica stands, for people.

@@ -27,6 +27,7 @@
 
 mod catch_up;
 mod deciding;
+mod held;
 mod ledger;
 mod legality;
 mod new_view;

@@ -1,6 +1,6 @@
 //! Starts, ticks, crashes and the other faults.
 
-use daruma_engine::Input;
+use daruma_engine::{Held, Input};
 use daruma_types::{Height, ReplicaId, Statement, merkle_root};
 use rand::Rng;
 
@@ -152,6 +152,19 @@ impl World<'_> {
         }
     }
 
+    /// What a replica keeps stays within its bound, whatever it is sent.
+    fn check_held(&mut self, replica: usize) {
+        let Some(running) = &self.replicas[replica].running else { return };
+        let held = running.engine.held();
+        let plan = self.plan;
+        let max = Held::max(plan.thresholds.replicas(), &plan.chain, &plan.local);
+        self.stats.held_max = self.stats.held_max.max(held.total() as u64);
+        if let Some(what) = held.beyond(&max) {
+            let what = format!("{} keeps too many {what}: {held:?}", self.replicas[replica].id);
+            self.broken((Invariant::Bounds, what));
+        }
+    }
+
     /// A replica's clock ticks.
     pub(super) fn tick(&mut self, replica: usize, incarnation: u32) {
         if !self.lives(replica, incarnation) {
@@ -164,6 +177,7 @@ impl World<'_> {
         self.queue.push(self.now_us + tick_us, Event::Tick { replica, incarnation });
         let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
         self.step(replica, Input::Tick { now_ms });
+        self.check_held(replica);
         if let Some((twins, _)) = self.twins.get_mut(&id)
             && replica == id.index()
         {
