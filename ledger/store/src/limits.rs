@@ -6,6 +6,10 @@
 /// a bound, a row of faulty primaries could fill the disk with one body each.
 pub const BODIES_PER_HEIGHT_MAX: usize = 8;
 
+/// Heights above the head at which a start believes that something was promised: a window of them at
+/// most is in flight, and as many again if the head had to be lowered. More is garbage.
+pub const JOURNAL_HEIGHTS_MAX: usize = 4 * daruma_types::limits::WINDOW_MAX;
+
 /// Bytes of blocks read from disk that are kept in memory, indexes and filters included; shared by
 /// all columns.
 pub const BLOCK_CACHE_BYTES: usize = 32 * 1024 * 1024;

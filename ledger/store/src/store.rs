@@ -6,7 +6,7 @@ use daruma_types::{
     StateCertificate, Statement,
 };
 
-use crate::{Row, StoreError};
+use crate::{CleanJournal, Row, StoreError, Trust};
 
 /// The last executed block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -89,7 +89,14 @@ pub trait Store: Send + Sync {
     /// That the write failed.
     fn journal_repair(&self, promises: &[Promise]) -> Result<(), StoreError>;
 
-    /// Reads the journal. What does not decode, or does not hash to its own name, is left out and
+    /// Drops from the journal what no execution could have written, on disk too, and gives the rest:
+    /// what an engine starts from. See `journal/cleaning.rs` for what that is. The head must be sound.
+    ///
+    /// # Errors
+    /// That the write failed.
+    fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError>;
+
+    /// Reads the journal as it is. What does not decode, or does not hash to its own name, is left out and
     /// counted: a damaged journal is a transient fault, from which the engine recovers by itself.
     ///
     /// # Errors

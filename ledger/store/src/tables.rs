@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use daruma_types::codec::{self, Decode};
 use daruma_types::{
     Block, Certificate, Hash, Header, Height, Outcome, Promise, Receipt, StateCertificate,
-    Statement,
+    Statement, VoteKind,
 };
 
 use crate::error::decode_row;
-use crate::journal::{self, Marks};
+use crate::journal::{self, CleanJournal, Marks, Settled};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
-use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync};
+use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Trust};
 
 const HEAD: &[u8] = b"head";
 
@@ -87,6 +87,20 @@ impl<B: Backend> Store for Tables<B> {
         self.backend.write(batch, Sync::Yes)?;
         *marks = next;
         Ok(())
+    }
+
+    fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError> {
+        let mut marks = self.marks();
+        let height = self.head().ok().flatten().map_or(Height(0), |head| head.height);
+        let certificate = self.certificate(height).ok().flatten();
+        let certificate = certificate.filter(|c| trust.holds(VoteKind::Commit, c));
+        let ballot = certificate.map(|certificate| certificate.ballot).unwrap_or_default();
+        let (clean, batch) = journal::clean(&self.backend, &Settled { height, ballot }, trust);
+        if !batch.is_empty() {
+            self.backend.write(batch, Sync::Yes)?;
+        }
+        *marks = Marks::of(&clean.journal);
+        Ok(clean)
     }
 
     fn recover_journal(&self) -> Result<Recovered, StoreError> {

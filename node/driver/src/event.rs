@@ -1,7 +1,7 @@
 //! What a driver tells of itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use daruma_types::{Hash, Header, StateCertificate};
 
@@ -47,6 +47,14 @@ pub struct Counters {
     pub diverged: AtomicU64,
     /// Blocks that the engine gave to the ledger and the ledger refused: wrong memory.
     pub refused_blocks: AtomicU64,
+    /// Times the engine was made anew because it was about to contradict its journal.
+    pub rebuilt: AtomicU64,
+    /// Writes that the disk refused.
+    pub refused_writes: AtomicU64,
+    /// Whether the replica is mute because its journal cannot be written.
+    pub journal_fails: AtomicBool,
+    /// Whether nothing is executed because the ledger cannot be written.
+    pub ledger_fails: AtomicBool,
     /// Syncs of the journal.
     pub syncs: AtomicU64,
 }

@@ -21,6 +21,7 @@ use crate::DriverError;
 use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::limits;
+use crate::start::engine_head;
 use crate::turn::{LedgerWork, Serving, Work};
 
 /// Everything the executing thread holds.
@@ -45,6 +46,10 @@ impl Executor {
             match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
                 Ok(LedgerWork::Execute(block)) => self.execute(&block)?,
                 Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
+                Ok(LedgerWork::Stand) => {
+                    let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
+                    let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }

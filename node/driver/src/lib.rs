@@ -19,6 +19,7 @@ mod event;
 mod executor;
 mod intake;
 pub mod limits;
+mod rebuilding;
 mod start;
 mod turn;
 
@@ -44,11 +45,11 @@ pub struct Submission {
 /// Why a driver stopped. It says nothing any more from then on.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
-    /// The store failed: no promise can be kept, so none is made.
-    #[error("the store failed, so this replica may not vote: {0}")]
+    /// The store could not be read at the start.
+    #[error("the store could not be read: {0}")]
     Store(#[from] StoreError),
-    /// The ledger could not execute a certified block.
-    #[error("a certified block could not be executed: {0}")]
+    /// The ledger could not be read at the start.
+    #[error("the ledger could not be read: {0}")]
     Ledger(#[from] LedgerError),
     /// A thread could not be started.
     #[error("a thread could not be started: {0}")]

@@ -11,9 +11,10 @@ pub const INPUTS_MAX: usize = 4096;
 /// sync among many votes, few enough that a vote does not wait long for it.
 pub const TURN_INPUTS_MAX: usize = 256;
 
-/// Blocks and attestations that wait for the ledger. The engine never has more than a window of blocks
-/// out, and tells of each height's attestations twice at most, for the recent heights and a window on
-/// either side; so this is never full, and the two threads never wait for each other.
+/// Blocks and attestations that wait for the ledger. A sound engine never has more than a window of
+/// blocks out, and tells of each height's attestations twice at most, for the recent heights and a window
+/// on either side; so this is full only when memory was wrong. Then the newest is dropped: the engine
+/// gives a block that the ledger lacks again.
 pub const EXECUTIONS_MAX: usize =
     WINDOW_MAX + 2 * (daruma_engine::RECENT_STATEMENTS_MAX + 2 * WINDOW_MAX);
 
@@ -55,3 +56,20 @@ pub const STATUS_PERIOD: Duration = Duration::from_millis(10);
 /// How often the engine is told where the ledger stands: what it believes otherwise is corrected within
 /// this time, and one telling costs the check of one certificate.
 pub const LEDGER_PERIOD: Duration = Duration::from_secs(1);
+
+/// Times that an engine is made anew at once, within [`REBUILD_WINDOW`], because it was about to
+/// contradict its journal. One transient fault needs one or two; more of them mean that the memory
+/// itself fails.
+pub const REBUILDS_MAX: usize = 8;
+
+/// The time over which [`REBUILDS_MAX`] counts.
+pub const REBUILD_WINDOW: Duration = Duration::from_secs(60);
+
+/// The pause before the next time then: the replica must not spend its life starting.
+pub const REBUILD_PAUSE: Duration = Duration::from_secs(5);
+
+/// The first pause before a disk that refused a write is asked again; it doubles each time.
+pub const DISK_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The longest such pause: a replica is back soon after its disk is.
+pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(5);

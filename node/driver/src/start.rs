@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::{Context, Engine, EngineHead, RECENT_STATEMENTS_MAX, Status};
-use daruma_ledger::Ledger;
+use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
 use daruma_network::{Events, Network};
-use daruma_store::Store;
-use daruma_types::{Promise, View};
+use daruma_store::{CleanJournal, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{error, warn};
 
@@ -19,7 +18,8 @@ use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::executor::{Executor, serve};
 use crate::intake::Intake;
-use crate::turn::{EngineThread, Work};
+use crate::rebuilding::Rebuilding;
+use crate::turn::{EngineThread, Work, trust_of};
 use crate::{DriverError, Submission, limits};
 
 /// What a driver is put together from.
@@ -75,20 +75,12 @@ fn thread(
     Ok(())
 }
 
-/// A recorded view that its own proof does not show is stale information (DESIGN 4.2): while it stands,
-/// the store would refuse every vote for ever.
-fn forget_unproven_view(
-    recorded: Option<View>,
-    engine: &Engine,
-    store: &dyn Store,
-) -> Result<(), DriverError> {
-    let proof = engine.view_proof().clone();
-    let (view, phase) = proof.shows();
-    if recorded.is_some_and(|recorded| recorded > view) {
-        warn!(?recorded, proven = %view, "the journal's view has no valid proof");
-        store.journal_repair(&[Promise::View { view, phase, proof }])?;
-    }
-    Ok(())
+/// Where the ledger stands, as an engine needs to know it.
+pub(crate) fn engine_head(head: HeadInfo, reader: &LedgerReader) -> EngineHead {
+    let HeadInfo { claim, timestamp_ms, statement } = head;
+    // Statements that cannot be read are not attested again; nothing else depends on them.
+    let recent = reader.recent_statements(RECENT_STATEMENTS_MAX).unwrap_or_default();
+    EngineHead { claim, timestamp_ms, statement, recent }
 }
 
 impl Driver {
@@ -98,23 +90,15 @@ impl Driver {
     /// [`DriverError`] if the journal cannot be read or a thread not be started.
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
         let DriverParts { context, store, ledger, automaton, network, events, tick } = parts;
-        let recovered = store.recover_journal()?;
-        if recovered.dropped > 0 {
-            warn!(dropped = recovered.dropped, "parts of the journal could not be read");
+        let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
+        for (fault, rows) in dropped {
+            warn!(rows, "the journal held {}: dropped", fault.name());
         }
-        let head = ledger.head();
         let reader = ledger.reader();
-        let head = EngineHead {
-            claim: head.claim.clone(),
-            timestamp_ms: head.timestamp_ms,
-            statement: head.statement,
-            recent: reader.recent_statements(RECENT_STATEMENTS_MAX)?,
-        };
+        let head = engine_head(ledger.head().clone(), &reader);
         let committee = context.committee.clone();
-        let door = Arc::new(Door::new(committee.clone(), context.chain, automaton, reader.clone()));
-        let recorded = recovered.journal.view.as_ref().map(|(view, ..)| *view);
-        let (engine, effects) = Engine::new(context, head, recovered.journal);
-        forget_unproven_view(recorded, &engine, store.as_ref())?;
+        let door = Arc::new(Door::new(committee, context.chain, automaton, reader.clone()));
+        let (engine, effects) = Engine::new(context.clone(), head, journal);
 
         let (work_sender, work) = sync_channel(limits::INPUTS_MAX);
         let (ledger_sender, ledger_work) = sync_channel(limits::EXECUTIONS_MAX);
@@ -126,6 +110,8 @@ impl Driver {
 
         let engine_thread = EngineThread {
             engine,
+            context,
+            rebuilding: Rebuilding::default(),
             work,
             store: store.clone(),
             network: network.clone(),
@@ -133,7 +119,6 @@ impl Driver {
             servings: servings_sender,
             status: status_sender,
             counters: counters.clone(),
-            committee,
             tick,
         };
         let executor = Executor {

@@ -4,16 +4,18 @@
 //! durable with one sync, and only then sends what follows.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use daruma_engine::{Destination, Effect, Engine, Input, Observation, PoolRefusal, Status};
+use daruma_engine::{
+    Context, Destination, Effect, Engine, EngineHead, Input, Observation, PoolRefusal, Status,
+};
 use daruma_network::Network;
-use daruma_store::Store;
+use daruma_store::{Store, StoreError, Trust};
 use daruma_types::{
-    CertifiedBlock, Committee, Height, Message, Promise, ReplicaId, StateCertificate, Transaction,
-    codec,
+    CertifiedBlock, Height, Message, Promise, ReplicaId, StateCertificate, Transaction, codec,
 };
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -21,6 +23,7 @@ use tracing::{debug, error, info, warn};
 use crate::door::Refused;
 use crate::event::Counters;
 use crate::limits;
+use crate::rebuilding::{Cause, Rebuilding};
 use crate::{Answer, DriverError};
 
 /// What the engine's thread is given.
@@ -29,6 +32,8 @@ pub(crate) enum Work {
     Input(Box<Input>),
     /// Checked transactions of clients, with where each answer goes.
     Submit(Vec<(Transaction, Answer)>),
+    /// Where the ledger stands, in answer to [`LedgerWork::Stand`]: the engine is made anew.
+    Rebuild(Box<EngineHead>),
     /// Finish.
     Stop,
 }
@@ -39,6 +44,8 @@ pub(crate) enum LedgerWork {
     Execute(CertifiedBlock),
     /// Tell of these attestations, and keep them.
     Attested(StateCertificate),
+    /// Say where the ledger stands once all of this is done.
+    Stand,
 }
 
 /// A peer's request for committed blocks.
@@ -52,6 +59,8 @@ pub(crate) struct Serving {
 /// Everything the engine's thread holds.
 pub(crate) struct EngineThread {
     pub(crate) engine: Engine,
+    pub(crate) context: Context,
+    pub(crate) rebuilding: Rebuilding,
     pub(crate) work: Receiver<Work>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) network: Network,
@@ -59,8 +68,20 @@ pub(crate) struct EngineThread {
     pub(crate) servings: SyncSender<Serving>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) committee: Arc<Committee>,
     pub(crate) tick: Duration,
+}
+
+/// Why an engine no longer serves.
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// A promise was refused.
+    Failed(Cause),
+}
+
+/// What the journal is judged by.
+pub(crate) fn trust_of(context: &Context) -> Trust {
+    Trust { committee: context.committee.clone(), verifier: context.verifier.clone() }
 }
 
 /// The effects of a turn, sorted into what needs the disk first and what does not.
@@ -78,22 +99,38 @@ struct Turn {
 }
 
 impl EngineThread {
-    /// Runs until told to stop, or until the store fails.
+    /// Runs until told to stop.
     pub(crate) fn run(mut self, effects: Vec<Effect>) -> Result<(), DriverError> {
+        let mut first = Some(effects);
+        loop {
+            let ended = self.serve(first.take().unwrap_or_default())?;
+            let Ended::Failed(cause) = ended else { return Ok(()) };
+            let at = self.rebuilding.plan(cause, Instant::now());
+            match self.rebuild(at)? {
+                Some(effects) => first = Some(effects),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Serves until told to stop, or until a promise is refused.
+    fn serve(&mut self, effects: Vec<Effect>) -> Result<Ended, DriverError> {
         let mut turn = Turn::default();
         self.sort(effects, &mut turn);
-        self.perform(turn)?;
+        if let Some(cause) = self.perform(turn)? {
+            return Ok(Ended::Failed(cause));
+        }
         let mut next_tick = Instant::now() + self.tick;
         let mut shown = Instant::now();
         loop {
             let wait = next_tick.saturating_duration_since(Instant::now());
             let mut turn = Turn::default();
             match self.work.recv_timeout(wait) {
-                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
                 Ok(work) => {
                     self.handle(work, &mut turn);
                     if self.drain(&mut turn) {
-                        return Ok(());
+                        return Ok(Ended::Stopped);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -104,12 +141,63 @@ impl EngineThread {
                 // must not run out of it all at once.
                 next_tick = Instant::now() + self.tick;
             }
-            self.perform(turn)?;
+            if let Some(cause) = self.perform(turn)? {
+                return Ok(Ended::Failed(cause));
+            }
             if shown.elapsed() >= limits::STATUS_PERIOD {
                 shown = Instant::now();
                 self.status.send_replace(Arc::new(self.engine.status()));
             }
         }
+    }
+
+    /// Makes the engine anew at the moment `at`, from the ledger, which is asked where it stands after
+    /// all it was given, and from the journal. What comes until then is for an engine that is no more.
+    /// None if told to stop.
+    fn rebuild(&mut self, at: Instant) -> Result<Option<Vec<Effect>>, DriverError> {
+        let mut asked = false;
+        let mut at = at;
+        loop {
+            if !asked && Instant::now() >= at {
+                match self.ledger.try_send(LedgerWork::Stand) {
+                    Ok(()) => asked = true,
+                    // It is busy with what it was given before.
+                    Err(TrySendError::Full(_)) => at = Instant::now() + self.tick,
+                    Err(TrySendError::Disconnected(_)) => return Err(DriverError::Stopped),
+                }
+            }
+            let wait = match asked {
+                true => limits::DISK_PAUSE_MAX,
+                false => at.saturating_duration_since(Instant::now()),
+            };
+            match self.work.recv_timeout(wait) {
+                Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Ok(Work::Rebuild(head)) if asked => return Ok(Some(self.renew(*head)?)),
+                Ok(Work::Submit(submissions)) => {
+                    for (_, answer) in submissions {
+                        // Nothing is pending; the client is to come back.
+                        answer(Err(Refused::Pool(PoolRefusal::Full { pending: 0 })));
+                    }
+                }
+                Ok(Work::Input(_) | Work::Rebuild(_)) | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn renew(&mut self, head: EngineHead) -> Result<Vec<Effect>, DriverError> {
+        let trust = trust_of(&self.context);
+        let journal = match self.store.clean_journal(&trust) {
+            Ok(clean) => clean.journal,
+            Err(failed) => {
+                // The disk still refuses. The first promise will find out, too, and wait longer.
+                warn!(%failed, "the journal could not be cleaned");
+                self.store.recover_journal()?.journal
+            }
+        };
+        let (engine, effects) = Engine::new(self.context.clone(), head, journal);
+        self.engine = engine;
+        info!("the engine was made anew from ledger and journal");
+        Ok(effects)
     }
 
     /// Takes what else waits. True if told to stop.
@@ -138,7 +226,8 @@ impl EngineThread {
                 }
                 self.sort(effects, turn);
             }
-            Work::Stop => {}
+            // Of an engine made anew twice, the first answer was for one that is no more.
+            Work::Rebuild(_) | Work::Stop => {}
         }
     }
 
@@ -169,37 +258,63 @@ impl EngineThread {
         }
     }
 
-    fn perform(&self, turn: Turn) -> Result<(), DriverError> {
+    /// Does what a turn came to. If its promises are refused, nothing that follows from them is done,
+    /// and the cause is given.
+    fn perform(&mut self, turn: Turn) -> Result<Option<Cause>, DriverError> {
         self.send(turn.before);
-        self.promise(&turn.promises)?;
+        if let Some(cause) = self.promise(&turn.promises) {
+            for (answer, _) in turn.answers {
+                answer(Err(Refused::Pool(PoolRefusal::Full { pending: 0 })));
+            }
+            return Ok(Some(cause));
+        }
         self.send(turn.after);
         for (answer, outcome) in turn.answers {
             answer(outcome.map_err(Refused::Pool));
         }
-        for block in turn.executions {
-            self.ledger.send(LedgerWork::Execute(block)).map_err(|_| DriverError::Stopped)?;
-        }
-        for certificate in turn.attested {
-            self.ledger
-                .send(LedgerWork::Attested(certificate))
-                .map_err(|_| DriverError::Stopped)?;
+        let executions = turn.executions.into_iter().map(LedgerWork::Execute);
+        for work in executions.chain(turn.attested.into_iter().map(LedgerWork::Attested)) {
+            match self.ledger.try_send(work) {
+                // The two threads never wait for each other. A block that is missing the engine gives
+                // again; attestations can be had again.
+                Ok(()) | Err(TrySendError::Full(_)) => {}
+                Err(TrySendError::Disconnected(_)) => return Err(DriverError::Stopped),
+            }
         }
         for serving in turn.servings {
             // The peer asks again.
             let _full = self.servings.try_send(serving);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Makes the promises durable. If they contradict what was promised before, the memory they come
-    /// from cannot be trusted: nothing of it may be said, now or in a later repetition, so the engine
-    /// stops here, and the next start goes on from the journal.
-    fn promise(&self, promises: &[Promise]) -> Result<(), DriverError> {
+    /// from is wrong, and if the disk refuses, nobody may rely on them: in both cases nothing of what
+    /// follows may be said, now or in a later repetition, so the engine is made anew from the journal.
+    fn promise(&mut self, promises: &[Promise]) -> Option<Cause> {
         if promises.is_empty() {
-            return Ok(());
+            return None;
         }
         Counters::count(&self.counters.syncs);
-        Ok(self.store.journal(promises)?)
+        let cause = match self.store.journal(promises) {
+            Ok(()) => None,
+            Err(contradiction @ StoreError::Contradiction { .. }) => {
+                Counters::count(&self.counters.rebuilt);
+                warn!(%contradiction, "the engine's memory was wrong");
+                Some(Cause::Contradiction)
+            }
+            Err(failed) => {
+                Counters::count(&self.counters.refused_writes);
+                error!(%failed, "the journal cannot be written: this replica does not vote");
+                Some(Cause::Disk)
+            }
+        };
+        let fails = cause == Some(Cause::Disk);
+        self.counters.journal_fails.store(fails, Ordering::Relaxed);
+        if !fails {
+            self.rebuilding.disk_works();
+        }
+        cause
     }
 
     fn send(&self, messages: Vec<(Destination, Message)>) {
@@ -218,7 +333,7 @@ impl EngineThread {
         match observation {
             Observation::View { view, phase } => {
                 Counters::count(&counters.views);
-                let primary = self.committee.thresholds().primary(view.0);
+                let primary = self.context.thresholds().primary(view.0);
                 info!(%view, phase, %primary, "view");
             }
             Observation::Activated { ballot } => info!(%ballot, "ballot active"),

@@ -7,8 +7,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, EnterCertificate, Height, Message, NewView, PublicKey, RecoveredJournal, ReplicaId,
-    Summary, Transaction, View, ViewProof, VoteKind, limits,
+    Ballot, EnterCertificate, Height, Message, NewView, Promise, PublicKey, RecoveredJournal,
+    ReplicaId, Summary, Transaction, View, ViewProof, VoteKind, limits,
 };
 
 use crate::attest::Attestations;
@@ -74,6 +74,7 @@ impl Engine {
     ) -> (Self, Vec<Effect>) {
         let replicas = context.thresholds().replicas();
         let RecoveredJournal { view, votes, blocks, prepared } = journal;
+        let recorded = view.as_ref().map(|(view, phase, _)| (*view, *phase));
         let proof = view.map(|(_, _, proof)| proof);
         let views = Certified::restore(proof, &head.claim, &context);
         let (view, phase) = views.current();
@@ -97,6 +98,12 @@ impl Engine {
         };
         engine.monitor.enter(view, &engine.context.local);
         let mut out = Outbox::default();
+        if recorded.unwrap_or_default() != (view, phase) {
+            // The head proves more than the journal, or the journal nothing: what is voted for from
+            // now on lies above no view that is not recorded.
+            let proof = engine.views.proof().clone();
+            out.promise(Promise::View { view, phase, proof });
+        }
         engine.settle(&mut out);
         engine.summarise(&mut out);
         (engine, out.into_effects())

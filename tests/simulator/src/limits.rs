@@ -22,6 +22,16 @@ pub const TOLD_AFTER_US: u64 = 50;
 /// How often an engine is told where its ledger stands, as a driver does.
 pub const LEDGER_EVERY_US: u64 = 1_000_000;
 
+/// Times that an engine is made anew at once because of a contradiction, as in a driver, within
+/// [`REBUILD_WINDOW_US`].
+pub const REBUILDS_MAX: usize = 8;
+
+/// The time over which [`REBUILDS_MAX`] counts.
+pub const REBUILD_WINDOW_US: u64 = 60_000_000;
+
+/// The pause before the next time then.
+pub const REBUILD_PAUSE_US: u64 = 5_000_000;
+
 /// How often it is looked whether the run has reached its end.
 pub const END_CHECK_US: u64 = 100_000;
 

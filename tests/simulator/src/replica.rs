@@ -7,7 +7,7 @@ use daruma_adversary::Adversary;
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::{Context, Effect, Engine, EngineHead, RECENT_STATEMENTS_MAX};
 use daruma_ledger::{Ledger, LedgerReader};
-use daruma_store::{MemoryStore, Store};
+use daruma_store::{MemoryStore, Store, Trust};
 use daruma_types::{CertifiedBlock, ChainId, Promise, ReplicaId, Statement, Summary};
 
 /// What runs between two crashes. All of it is lost in a crash.
@@ -56,25 +56,31 @@ pub(crate) struct Replica {
     /// Crash after so many more messages.
     pub(crate) crash_after: Option<u32>,
     pub(crate) adversary: Option<Box<dyn Adversary>>,
+    /// When its engine was made anew because of a contradiction, the last times, in microseconds.
+    pub(crate) rebuilt_us: VecDeque<u64>,
     /// The last summary that its engine made, for the adversary.
     pub(crate) summary: Option<Summary>,
 }
 
 impl Replica {
-    /// Starts from what the disk holds. Gives the first effects and the head that was found.
+    /// Starts from what the disk holds. Gives the first effects, the head that was found, and how many
+    /// rows of the journal were dropped, which of an undamaged one must be none.
     pub(crate) fn start(
         &mut self,
         automaton: Arc<dyn DynAutomaton>,
         chain: ChainId,
-    ) -> Result<(Vec<Effect>, Statement), String> {
+    ) -> Result<(Vec<Effect>, Statement, u64), String> {
         // What a store keeps in memory beside its rows is lost in a crash as well.
         self.store = Arc::new(self.store.copy());
         let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
-        let recovered = store.recover_journal().map_err(|error| error.to_string())?;
-        if recovered.dropped > 0 {
-            return Err(format!("{} rows of an undamaged journal were dropped", recovered.dropped));
-        }
         let ledger = Ledger::open(store, automaton, chain).map_err(|error| error.to_string())?;
+        let committee = Arc::clone(&self.context.committee);
+        let trust = Trust { committee, verifier: Arc::clone(&self.context.verifier) };
+        let clean = self.store.clean_journal(&trust).map_err(|error| error.to_string())?;
+        if !clean.dropped.is_empty() && !self.transient {
+            return Err(format!("{:?} of an undamaged journal were dropped", clean.dropped));
+        }
+        let dropped = clean.dropped.values().sum();
         let head = ledger.head();
         let statement = head.statement;
         let head = EngineHead {
@@ -86,7 +92,7 @@ impl Replica {
                 .recent_statements(RECENT_STATEMENTS_MAX)
                 .map_err(|error| error.to_string())?,
         };
-        let (engine, effects) = Engine::new(self.context.clone(), head, recovered.journal);
+        let (engine, effects) = Engine::new(self.context.clone(), head, clean.journal);
         let reader = ledger.reader();
         self.running = Some(Running {
             engine,
@@ -99,7 +105,7 @@ impl Replica {
             executing: false,
         });
         self.incarnation += 1;
-        Ok((effects, statement))
+        Ok((effects, statement, dropped))
     }
 
     /// Stands still until then.

@@ -80,6 +80,7 @@ impl Replication {
         }
         self.executed = statement;
         self.decided = self.decided.split_off(&height.next());
+        self.promised = self.promised.split_off(&height.next());
         self.in_flight.retain(|_, used| used.height > height);
         let oldest = Height(height.0.saturating_sub(RECENT_HEIGHTS));
         self.recent.retain(|_, used| used.height > oldest);

@@ -136,7 +136,8 @@ impl Replication {
             out.repaired(Illegal::OutOfBounds("bodies"));
             self.drop_loose_bodies();
         }
-        let head = self.head.height;
+        let (head, ballot) = (self.head.height, self.ballot);
+        self.promised.retain(|height, (voted, _)| *height > head && *voted <= ballot);
         self.bodies.retain(|_, block| block.header.height > head);
         for early in &mut self.early {
             early.truncate(EARLY_VOTES_MAX);

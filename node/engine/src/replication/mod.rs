@@ -122,6 +122,9 @@ pub(crate) struct Replication {
     in_flight: BTreeMap<PublicKey, Used>,
     /// Last nonces of clients in blocks executed lately.
     recent: BTreeMap<PublicKey, Used>,
+    /// Votes that the journal holds: not to be contradicted, even where their blocks were lost with the
+    /// disk. At most as many as a journal has.
+    promised: BTreeMap<Height, (Ballot, Hash)>,
     /// The executed heights at the last tellings of the ledger, by which `recent` ages.
     tellings: VecDeque<Height>,
     /// The first decided block at the last telling of the ledger.
@@ -153,6 +156,7 @@ impl Replication {
             waiting_new_view: None,
             in_flight: BTreeMap::new(),
             recent: BTreeMap::new(),
+            promised: BTreeMap::new(),
             tellings: VecDeque::new(),
             waiting_for_ledger: None,
             early: vec![VecDeque::new(); context.thresholds().replicas()],

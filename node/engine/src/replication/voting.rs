@@ -247,6 +247,14 @@ impl Replication {
         let (height, hash, ballot) = (block.header.height, block.hash(), self.ballot);
         let vote = self.sign(VoteKind::Prepare, height, hash, context);
         let own = context.own;
+        if self
+            .promised
+            .get(&height)
+            .is_some_and(|(voted, other)| *voted == ballot && *other != hash)
+        {
+            // Voted otherwise in an earlier life, and the block of that vote is lost.
+            return;
+        }
         let Some(slot) = self.slot(height, context) else { return };
         if slot.accepted.is_some() {
             return;
@@ -400,6 +408,7 @@ impl Replication {
                 && certificate.verify(&context.committee, context.verifier.as_ref()).is_ok()
         });
         for (ballot, height, hash) in votes.iter().copied() {
+            self.promised.insert(height, (ballot, hash));
             if ballot != self.ballot || !self.bodies.contains_key(&hash) {
                 continue;
             }

@@ -87,8 +87,12 @@ impl World<'_> {
             self.trace.line(self.now_us, || format!("{id} keeps {}", describe::promise(promise)));
         }
         if let Err(error) = self.replicas[replica].store.journal(&promises) {
-            let wanted: Vec<String> = promises.iter().map(describe::promise).collect();
-            if self.replicas[replica].correct {
+            let Replica { correct, transient, .. } = self.replicas[replica];
+            if transient {
+                self.trace.line(self.now_us, || format!("{id} is made anew: {error}"));
+                self.rebuild(replica);
+            } else if correct {
+                let wanted: Vec<String> = promises.iter().map(describe::promise).collect();
                 let what = format!("the store of {id}: {error}; asked for {wanted:?}");
                 self.broken((Invariant::Refused, what));
             }

@@ -5,6 +5,7 @@ use daruma_types::{Height, ReplicaId, Statement, merkle_root};
 use rand::Rng;
 
 use super::{Event, World};
+use crate::replica::Replica;
 use crate::schedule::{Fault, Scheduled};
 use crate::{Invariant, limits};
 
@@ -76,14 +77,18 @@ impl World<'_> {
     }
 
     /// Starts a replica from its disk, unless it runs.
-    fn start(&mut self, replica: usize) {
+    pub(super) fn start(&mut self, replica: usize) {
         if self.replicas[replica].running.is_some() {
             return;
         }
         let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
         let chain = self.committee.chain();
         match self.replicas[replica].start(self.automaton.clone(), chain) {
-            Ok((effects, head)) => {
+            Ok((effects, head, dropped)) => {
+                if dropped > 0 {
+                    *self.stats.counts.entry("repaired: row of the journal").or_default() +=
+                        dropped;
+                }
                 self.trace.line(self.now_us, || format!("{id} starts with head {head:?}"));
                 if correct {
                     let sound = self.checkers.recovered(id, &head);
@@ -122,16 +127,38 @@ impl World<'_> {
         self.check(sound);
     }
 
+    /// An engine that was about to contradict its journal is made anew from ledger and journal: what
+    /// it held is gone, what waits for it is for an engine that is no more.
+    pub(super) fn rebuild(&mut self, replica: usize) {
+        self.stats.count("repaired: contradiction of the journal");
+        let now_us = self.now_us;
+        let rebuilt = &mut self.replicas[replica];
+        rebuilt.incarnation += 1;
+        rebuilt.running = None;
+        rebuilt.rebuilt_us.retain(|at_us| at_us + limits::REBUILD_WINDOW_US > now_us);
+        let too_often = rebuilt.rebuilt_us.len() >= limits::REBUILDS_MAX;
+        rebuilt.rebuilt_us.push_back(now_us);
+        rebuilt.rebuilt_us.truncate(limits::REBUILDS_MAX);
+        if too_often {
+            let incarnation = rebuilt.incarnation;
+            let at_us = now_us + limits::REBUILD_PAUSE_US;
+            self.queue.push(at_us, Event::Rebuild { replica, incarnation });
+        } else {
+            self.start(replica);
+        }
+    }
+
     fn crash(&mut self, replica: usize) {
         if self.replicas[replica].running.is_none() {
             return;
         }
-        let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
+        let Replica { id, correct, transient, .. } = self.replicas[replica];
         self.stats.count("crashed");
         let flushed = self.crashes.random();
         self.trace.line(self.now_us, || format!("{id} crashes; on its way to disk: {flushed}"));
         if let Err(error) = self.replicas[replica].crash(flushed)
             && correct
+            && !transient
         {
             self.broken((Invariant::Refused, format!("the store of {id}: {error}")));
         }

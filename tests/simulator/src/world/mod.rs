@@ -75,6 +75,11 @@ pub(crate) enum Event {
         incarnation: u32,
         executed: Box<(Statement, Vec<(PublicKey, u64)>)>,
     },
+    /// An engine that contradicted its journal too often is made anew after a pause.
+    Rebuild {
+        replica: usize,
+        incarnation: u32,
+    },
     /// It is time to tell an engine where its ledger stands.
     TellHead {
         replica: usize,
@@ -248,6 +253,7 @@ impl<'a> World<'a> {
             disk_factor: 1,
             crash_after: None,
             adversary: None,
+            rebuilt_us: Default::default(),
             summary: None,
         }
     }
@@ -274,6 +280,11 @@ impl<'a> World<'a> {
                 if self.lives(replica, incarnation) {
                     let (statement, nonces) = *executed;
                     self.step(replica, Input::Executed { statement, nonces });
+                }
+            }
+            Event::Rebuild { replica, incarnation } => {
+                if self.replicas[replica].incarnation == incarnation {
+                    self.start(replica);
                 }
             }
             Event::TellHead { replica, incarnation } => self.tell_head_again(replica, incarnation),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use daruma_engine::{Destination, Effect};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, Hash, Height, ReplicaId, SignerSet, VoteKind,
+    Ballot, Block, Certificate, CertifiedBlock, Hash, Height, Message, Promise, ReplicaId,
+    SignerSet, VoteKind,
 };
 
 use super::World;
@@ -81,4 +83,40 @@ fn an_engine_is_told_where_its_ledger_stands_and_finds_nothing_to_repair() {
     run(&mut world, 3_001_000);
     assert_eq!(world.stats.counts.get("observed: repaired"), None);
     assert_eq!(world.violations, []);
+}
+
+#[test]
+fn an_engine_about_to_contradict_its_journal_says_nothing_is_made_anew_and_goes_on() {
+    let plan = Plan::calm(5, 4);
+    let mut world = World::new(&plan, None);
+    run(&mut world, 2_000_000);
+    world.replicas[1].transient = true;
+    let height = world.replicas[1].running.as_ref().unwrap().ledger.head().claim.height;
+    let wrong = forged(&world, height, Hash([7; 32]));
+    let messages = world.stats.messages;
+    let contradiction = Effect::Promise {
+        promise: Promise::Prepare {
+            ballot: Ballot(0),
+            height,
+            hash: wrong.certificate.hash,
+            block: wrong.block,
+        },
+        then: vec![(Destination::All, Message::TokenReturn { counter: 77 })],
+    };
+    for _ in 0..2 {
+        world.now_us += 1;
+        world.perform(1, vec![contradiction.clone()]);
+        let incarnation = world.replicas[1].incarnation;
+        world.synced(1, incarnation);
+        assert_eq!(world.replicas[1].incarnation, incarnation + 2, "ended and started");
+    }
+    assert!(world.stats.messages < messages + 20, "a summary and what a start says");
+    while !world.ended && world.violations.is_empty() {
+        let Some((at_us, event)) = world.queue.pop() else { break };
+        world.now_us = at_us;
+        world.happen(event);
+    }
+    assert_eq!(world.violations, []);
+    assert_eq!(world.stats.counts.get("repaired: contradiction of the journal"), Some(&2));
+    assert!(world.checkers.executed_at(ReplicaId(1)) > height);
 }

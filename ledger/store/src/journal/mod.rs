@@ -10,6 +10,11 @@
 //! [`Marks`] is what the rules compare with; it is kept in memory, so that a promise costs one write
 //! and no read.
 
+mod cleaning;
+
+pub use cleaning::{CleanJournal, JournalFault};
+pub(crate) use cleaning::{Settled, clean};
+
 use std::collections::BTreeMap;
 
 use daruma_types::{
