@@ -49,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("scenarios", &["types", "automaton-api", "chainspec", "rpc-api", "rpc-client"]),
+    ("model", &["types", "engine"]),
     ("mutations", &[]),
     ("tidy", &[]),
 ];

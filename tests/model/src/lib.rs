@@ -1,0 +1,8 @@
+//! Model checking of Daruma's safety core: every state that small configurations reach.
+
+pub mod ballots;
+mod committee;
+mod exploration;
+pub mod views;
+
+pub use exploration::{Explored, Limits, explore};
