@@ -13,6 +13,7 @@ impl World<'_> {
             | Event::Execute { replica, .. }
             | Event::Told { replica, .. }
             | Event::TellHead { replica, .. }
+            | Event::Rebuild { replica, .. }
             | Event::Head { replica, .. } => (*replica, false),
             Event::Deliver { to, .. }
             | Event::DeliverCorrupt { to, .. }
