@@ -62,8 +62,8 @@ impl Plan {
             quiet_ms_max: 300_000,
             clients: ClientSettings {
                 clients: 3,
-                pause_us_max: 6_000_000,
-                in_flight: 2,
+                pause_us_max: 3_000_000,
+                in_flight: 4,
                 operation_bytes_max: 64,
                 retry_us: 5_000_000,
                 to_all: pick(random, &[0, 200]),

@@ -16,6 +16,9 @@ use crate::random::{Purpose, stream};
 /// Longest time that a fault lasts, as a multiple of the mean time between two of them.
 const LASTS_UP_TO: u64 = 2;
 
+/// Longest time that such a fault lasts, so that in a long run there is service now and then.
+const LASTS_MAX_US: u64 = 60_000_000;
+
 /// The fault phase in which faults last as long as the catalogue says. In a shorter one they are
 /// shorter in proportion, and somewhat longer than that so that they still are felt.
 const FULL_PHASE_US: u64 = 600_000_000 / 4;
@@ -205,7 +208,7 @@ impl Drawing<'_> {
     }
 
     fn lasts_us(&mut self) -> u64 {
-        self.random.random_range(1..=LASTS_UP_TO * self.every_us)
+        self.random.random_range(1..=(LASTS_UP_TO * self.every_us).min(LASTS_MAX_US))
     }
 
     /// A time between these two, shorter in a run whose fault phase is short. Short ones are as likely

@@ -3,7 +3,7 @@
 use daruma_types::ReplicaId;
 use rand::Rng;
 
-use super::{Drawing, Fault};
+use super::{Drawing, Fault, LASTS_MAX_US};
 
 /// A disk under this factor takes a quarter of a second at most.
 const SLOW_DISK_FACTOR: u64 = 80;
@@ -15,7 +15,7 @@ impl Drawing<'_> {
     pub(super) fn starts(&mut self, late: bool) {
         for id in self.ids() {
             if late && self.random.random_bool(0.4) {
-                let at_us = self.random.random_range(0..self.end_us.max(1));
+                let at_us = self.random.random_range(0..self.end_us.clamp(1, 2 * LASTS_MAX_US));
                 self.begin(at_us, Fault::Start(id));
             } else {
                 self.then(0, Fault::Start(id));
@@ -34,7 +34,7 @@ impl Drawing<'_> {
         self.begin(at_us, Fault::Crash { replica, after_messages });
         // An armed crash may come later than this; then calm starts the replica again.
         self.then(at_us + pause_us, Fault::Start(replica));
-        self.then(at_us + pause_us + self.every_us, Fault::Start(replica));
+        self.then(at_us + pause_us + self.every_us.min(LASTS_MAX_US), Fault::Start(replica));
     }
 
     /// Crashes soon after each start: sometimes before anything was sent.
@@ -73,7 +73,8 @@ impl Drawing<'_> {
     pub(super) fn power_loss(&mut self, at_us: u64) {
         self.begin(at_us, Fault::PowerLoss);
         for id in self.ids() {
-            let pause_us = self.random.random_range(1_000..=self.every_us.max(1_001));
+            let pause_us =
+                self.random.random_range(1_000..=self.every_us.clamp(1_001, LASTS_MAX_US));
             self.then(at_us + pause_us, Fault::Start(id));
         }
     }
