@@ -15,6 +15,10 @@ pub(crate) struct Parcel {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are sound, and a box costs an allocation"
+)]
 enum Content {
     Sound(Checked),
     Refused(Box<(Message, Refusal)>),
