@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use daruma_model::automaton::{Rules, Scope, Varied, search};
 use daruma_model::ballots::{AGREEMENT, Ballots, Bounds, Weakened};
 use daruma_model::views::{self, Start, Views, converge_from_every_start};
 use daruma_model::{Limits, explore};
@@ -79,6 +80,27 @@ enum Which {
         #[arg(long, default_value_t = 40)]
         rounds: u32,
     },
+    /// View establishment (b): from every start in lock-step to one view, or round for ever.
+    Automaton {
+        /// Replicas.
+        #[arg(long, default_value_t = 6)]
+        replicas: usize,
+        /// One of them is silent.
+        #[arg(long)]
+        silent: bool,
+        /// Views, counted round.
+        #[arg(long, default_value_t = 3)]
+        views: u8,
+        /// Flags that vary in the starts.
+        #[arg(long, value_enum, default_value_t = Varied::Nothing)]
+        varied: Varied,
+        /// Rounds without a step after which a replica resets; none without.
+        #[arg(long)]
+        watchdog: Option<u8>,
+        /// With the support beyond DESIGN 10's text.
+        #[arg(long)]
+        support: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -114,6 +136,15 @@ fn main() -> ExitCode {
                         println!("STUCK: {start:?}");
                     }
                     result.stuck.is_empty()
+                })
+        }
+        Which::Automaton { replicas, silent, views, varied, watchdog, support } => {
+            let rules = Rules { watchdog, support };
+            search(Scope { replicas, silent, views, varied, rules })
+                .map_err(|error| error.to_string())
+                .map(|found| {
+                    print!("{found}");
+                    found.stuck == 0
                 })
         }
     };

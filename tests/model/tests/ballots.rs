@@ -1,5 +1,6 @@
 //! Replication's ballots: agreement in every state of small configurations, and a counterexample for
 //! every rule that is left out.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use daruma_model::ballots::{AGREEMENT, Ballots, Bounds, BoundsError, KEPT, ONE_CHAIN, Weakened};
 use daruma_model::{Explored, Limits, explore};

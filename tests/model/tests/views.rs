@@ -1,4 +1,5 @@
 //! View establishment (a): every state of small configurations.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use daruma_model::views::{
     CONVERGED, ENTERED, Proof, Start, Table, Views, Weakened, converge_from_every_start,
