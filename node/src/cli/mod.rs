@@ -70,7 +70,7 @@ impl Cli {
             Command::Query(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Status(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
-            Command::Simulate(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }
     }
 }

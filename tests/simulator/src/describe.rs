@@ -1,6 +1,6 @@
 //! Messages, effects and facts in one line each, for traces.
 
-use daruma_engine::{Disbelief, Observation, Suspicion};
+use daruma_engine::{Disbelief, Illegal, Observation, Suspicion};
 use daruma_types::{Message, Promise};
 
 /// A message in one line.
@@ -124,5 +124,18 @@ pub(crate) const fn observation(observation: &Observation) -> &'static str {
             Disbelief::NewViewNotSupported => "disbelieved: new-view not supported",
         },
         Observation::Repaired(_) => "observed: repaired",
+    }
+}
+
+/// The kind of what was repaired, for counters.
+pub(crate) const fn illegal(illegal: &Illegal) -> &'static str {
+    match illegal {
+        Illegal::UnprovenView { .. } => "view without proof",
+        Illegal::Ballot { .. } => "ballot not the view's",
+        Illegal::Slot(_) => "slot",
+        Illegal::Prepared(_) => "prepared certificate",
+        Illegal::Head(_) => "head",
+        Illegal::Executed(_) => "executed block",
+        Illegal::OutOfBounds(_) => "out of bounds",
     }
 }

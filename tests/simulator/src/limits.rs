@@ -62,3 +62,7 @@ pub const WATCHED_MAX: usize = 4_096;
 
 /// Rounds over the kinds of faults in which a schedule looks for room for more.
 pub const SCHEDULE_ROUNDS_MAX: usize = 64;
+
+/// Virtual time with faults, at most: a day. A run of it takes about an hour of computing; what comes
+/// back to service only later does not.
+pub const FAULT_PHASE_MS_MAX: u64 = 24 * 3_600_000;

@@ -92,9 +92,15 @@ pub struct Stats {
     pub refused: u64,
     /// Most that any replica kept at once, in entries of its tables.
     pub held_max: u64,
-    /// Faults that began, by kind.
+    /// Faults of the schedule that began, by kind.
     pub faults: BTreeMap<&'static str, u64>,
-    /// Everything else worth counting: what was done and seen, by name.
+    /// Byzantine replicas, by behaviour.
+    pub byzantine: BTreeMap<&'static str, u64>,
+    /// Messages that did not arrive once and unchanged, by what became of them.
+    pub mishaps: BTreeMap<&'static str, u64>,
+    /// Parts of a correct replica's state that were found illegal and repaired, by kind.
+    pub repaired: BTreeMap<&'static str, u64>,
+    /// Everything else worth counting, by name.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
@@ -110,6 +116,11 @@ impl Stats {
         self.faults.values().sum()
     }
 
+    /// Counts one more repair of a kind.
+    pub(crate) fn repaired(&mut self, kind: &'static str) {
+        *self.repaired.entry(kind).or_default() += 1;
+    }
+
     /// Adds another run's.
     pub(crate) fn add(&mut self, other: &Self) {
         self.virtual_us += other.virtual_us;
@@ -122,11 +133,16 @@ impl Stats {
         self.bytes += other.bytes;
         self.refused += other.refused;
         self.held_max = self.held_max.max(other.held_max);
-        for (name, count) in &other.faults {
-            *self.faults.entry(name).or_default() += count;
-        }
-        for (name, count) in &other.counts {
-            *self.counts.entry(name).or_default() += count;
+        for (sums, more) in [
+            (&mut self.faults, &other.faults),
+            (&mut self.byzantine, &other.byzantine),
+            (&mut self.mishaps, &other.mishaps),
+            (&mut self.repaired, &other.repaired),
+            (&mut self.counts, &other.counts),
+        ] {
+            for (name, count) in more {
+                *sums.entry(name).or_default() += count;
+            }
         }
     }
 }

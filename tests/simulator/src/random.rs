@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Clients,
     Crashes,
     Adversaries,
+    Faulty,
 }
 
 /// The stream for `purpose` of the run with this seed.

@@ -1,29 +1,60 @@
 //! Runs many seeds on all cores.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use crate::{Outcome, Plan, Stats, Violation};
+use crate::spread::Spread;
+use crate::{Outcome, Plan, Stats, Violation, cpu_time};
 
 /// A seed whose run broke a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The seed.
     pub seed: u64,
-    /// Its plan, in one line.
-    pub plan: String,
+    /// Its plan.
+    pub plan: Plan,
     /// What was broken.
     pub violations: Vec<Violation>,
 }
 
-impl Failure {
-    /// The command that replays the run and shows all that happens in it.
-    #[must_use]
-    pub fn command(&self) -> String {
-        format!("daruma simulate --seeds {}..{} --trace", self.seed, self.seed + 1)
+/// The runs with one number of replicas, taken together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Runs done.
+    pub runs: u64,
+    /// Those that broke a rule.
+    pub failed: u64,
+    /// Time that threads computed for them.
+    pub cpu: Duration,
+    /// The sum of their counts; of the quiet phases, the longest.
+    pub stats: Stats,
+    /// From calm to the end of each run that broke no rule, in milliseconds of virtual time.
+    pub quiet_ms: Spread,
+}
+
+impl Group {
+    fn add(&mut self, outcome: &Outcome, cpu: Duration) {
+        self.runs += 1;
+        self.failed += u64::from(!outcome.holds());
+        self.cpu += cpu;
+        self.stats.add(&outcome.stats);
+        if outcome.holds() {
+            self.quiet_ms.add(outcome.stats.quiet_us / 1000);
+        }
+    }
+
+    /// Takes in another group's runs.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.failed += other.failed;
+        self.cpu += other.cpu;
+        self.stats.add(&other.stats);
+        self.quiet_ms.merge(&other.quiet_ms);
     }
 }
 
@@ -34,6 +65,8 @@ pub struct Summary {
     pub runs: u64,
     /// The sum of their counts; of the quiet phases, the longest.
     pub stats: Stats,
+    /// The same by number of replicas, with more about each.
+    pub groups: BTreeMap<usize, Group>,
     /// The seed that took longest from calm to the end, and the time in microseconds.
     pub slowest: Option<(u64, u64)>,
     /// Seeds that failed, ascending.
@@ -74,23 +107,31 @@ pub fn search(
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || sender.send((seed, plan(seed).run())).is_err() {
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let begin = cpu_time::of_this_thread();
+                    let plan = plan(seed);
+                    let outcome = plan.run();
+                    let cpu = cpu_time::of_this_thread().saturating_sub(begin);
+                    if sender.send((seed, plan, outcome, cpu)).is_err() {
                         break;
                     }
                 }
             });
         }
         drop(sender);
-        for (seed, outcome) in receiver {
+        for (seed, plan, outcome, cpu) in receiver {
             progress(seed, &outcome);
             summary.runs += 1;
             summary.stats.add(&outcome.stats);
+            let group = summary.groups.entry(plan.thresholds.replicas()).or_default();
+            group.add(&outcome, cpu);
             let quiet_us = outcome.stats.quiet_us;
             if summary.slowest.is_none_or(|slowest| (quiet_us, slowest.0) > (slowest.1, seed)) {
                 summary.slowest = Some((seed, quiet_us));
             }
             if !outcome.holds() {
-                let plan = plan(seed).to_string();
                 summary.failures.push(Failure { seed, plan, violations: outcome.violations });
                 if summary.failures.len() >= settings.failures_max {
                     stop.store(true, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use daruma_adversary::Behaviour;
 use daruma_engine::{ChainLimits, LocalLimits};
 use daruma_types::{ReplicaId, Thresholds};
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::plan::{ClientSettings, Plan};
@@ -48,6 +48,30 @@ impl Plan {
             execute_us: pick(random, &[50, 300, 5_000]),
             ..calm
         }
+    }
+}
+
+impl Plan {
+    /// `count` Byzantine replicas, at most `f`, whom the seed chooses. They take turns with
+    /// `behaviours`; with none the seed chooses those, too.
+    #[must_use]
+    pub fn faulty(self, count: usize, behaviours: &[Behaviour]) -> Self {
+        let mut random = stream(self.seed, Purpose::Faulty);
+        let mut ids: Vec<u16> = (0..self.thresholds.replicas() as u16).collect();
+        ids.shuffle(&mut random);
+        let chosen: Vec<_> = ids
+            .into_iter()
+            .take(count.min(self.thresholds.faulty_max()))
+            .enumerate()
+            .map(|(turn, id)| {
+                let behaviour = match behaviours.len() {
+                    0 => pick(&mut random, &Behaviour::ALL),
+                    several => behaviours[turn % several],
+                };
+                (ReplicaId(id), behaviour)
+            })
+            .collect();
+        self.byzantine(&chosen)
     }
 }
 

@@ -83,7 +83,7 @@ fn f_twins_are_survived() {
     for seed in 0..6 {
         let twins = [(ReplicaId(0), Behaviour::Twins), (ReplicaId(1), Behaviour::Twins)];
         let outcome = holds(&Plan::calm(seed, 7).byzantine(&twins));
-        assert_eq!(outcome.stats.counts.get("twins"), Some(&2));
+        assert_eq!(outcome.stats.byzantine.get("twins"), Some(&2));
     }
 }
 

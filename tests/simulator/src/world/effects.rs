@@ -255,6 +255,9 @@ impl World<'_> {
             return;
         }
         self.stats.count(describe::observation(observation));
+        if let Observation::Repaired(illegal) = observation {
+            self.stats.repaired(describe::illegal(illegal));
+        }
         match observation {
             Observation::View { view, .. } => self.stats.views = self.stats.views.max(view.0),
             Observation::Equivocation { replica: accused, .. }

@@ -70,20 +70,22 @@ impl World<'_> {
     pub(super) fn outcome(mut self) -> Outcome {
         let mishaps = self.links.mishaps;
         for (name, count) in [
-            ("network: cut", mishaps.cut),
-            ("network: lost", mishaps.lost),
-            ("network: duplicated", mishaps.duplicated),
-            ("network: corrupted", mishaps.corrupted),
-            ("network: over capacity", mishaps.over_capacity),
-            ("network: clogged", mishaps.clogged),
-            ("network: severed", mishaps.severed),
-            ("network: held back", mishaps.held_back),
-            ("network: mutated", mishaps.mutated),
-            ("submission: repeated", self.clients.repeated),
+            ("cut off", mishaps.cut),
+            ("lost", mishaps.lost),
+            ("duplicated", mishaps.duplicated),
+            ("corrupted", mishaps.corrupted),
+            ("over capacity", mishaps.over_capacity),
+            ("clogged", mishaps.clogged),
+            ("severed", mishaps.severed),
+            ("held back", mishaps.held_back),
+            ("mutated", mishaps.mutated),
         ] {
             if count > 0 {
-                self.stats.counts.insert(name, count);
+                self.stats.mishaps.insert(name, count);
             }
+        }
+        if self.clients.repeated > 0 {
+            self.stats.counts.insert("submission: repeated", self.clients.repeated);
         }
         self.stats.virtual_us = self.now_us;
         self.stats.quiet_us = self.calm_us.map_or(0, |calm_us| self.now_us - calm_us);

@@ -198,7 +198,7 @@ impl<'a> World<'a> {
             if let Some(behaviour) = behaviour {
                 replica.correct = false;
                 replica.adversary = Some(behaviour.adversary(random.random()));
-                self.stats.count(behaviour.name());
+                *self.stats.byzantine.entry(behaviour.name()).or_default() += 1;
             } else if self.plan.windows.iter().any(|window| window.replica == id) {
                 replica.correct = false;
                 let switching = Switching::new(id, &self.plan.windows, random.random());
@@ -215,7 +215,7 @@ impl<'a> World<'a> {
             }
         }
         for window in &self.plan.windows {
-            self.stats.count(window.behaviour.name());
+            *self.stats.byzantine.entry(window.behaviour.name()).or_default() += 1;
         }
         for (index, scheduled) in self.faults.iter().enumerate() {
             self.queue.push(scheduled.at_us, Event::Fault(index));

@@ -1,0 +1,107 @@
+//! The command line of the simulator: `daruma simulate`, and `daruma-simulator`, which is the same
+//! without a node around it. Arguments and all that they do are defined here, once.
+
+mod arguments;
+mod changes;
+mod progress;
+mod report;
+mod table;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Instant;
+
+pub use arguments::Arguments;
+use report::Report;
+
+use crate::{Plan, Scenario, SearchSettings, Sink, search};
+
+/// Why a command did not do what it was asked to. That a run broke a rule is no such reason.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// What was asked for makes no sense; the text says what would.
+    #[error("{0}")]
+    BadInput(String),
+    /// It was tried and did not work.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Exit codes, as of every command of `daruma`.
+pub mod exit {
+    /// Every rule held.
+    pub const DONE: u8 = 0;
+    /// A run broke a rule, or the command did not work.
+    pub const FAILED: u8 = 1;
+    /// The arguments make no sense.
+    pub const BAD_INPUT: u8 = 2;
+}
+
+/// Does what the arguments ask for, and gives whether every rule held. `program` is how the user
+/// calls this command, for the commands printed; `out` takes the lines of the standard output.
+///
+/// # Errors
+/// The arguments contradict each other or the limits of a plan, or a file cannot be written.
+pub fn run(arguments: &Arguments, program: &str, out: Sink<'_>) -> Result<bool, CommandError> {
+    if arguments.wants_list() {
+        Scenario::list().lines().for_each(&mut *out);
+        return Ok(true);
+    }
+    arguments.check()?;
+    match arguments.trace() {
+        Some(path) => traced(&arguments.plan(arguments.seeds().start), path, out),
+        None => Ok(searched(arguments, program, out)),
+    }
+}
+
+fn searched(arguments: &Arguments, program: &str, out: Sink<'_>) -> bool {
+    let bar = progress::Bar::new(arguments.seeds());
+    let begin = Instant::now();
+    let settings = SearchSettings { threads: arguments.jobs, failures_max: arguments.failures_max };
+    let summary = search(
+        arguments.seeds(),
+        |seed| arguments.plan(seed),
+        settings,
+        |_, outcome| bar.ended(outcome),
+    );
+    bar.finish();
+    let report = Report { summary: &summary, wall: begin.elapsed(), arguments, program };
+    if arguments.json {
+        out(&report.json().to_string());
+    } else {
+        report.text(out);
+    }
+    summary.failures.is_empty()
+}
+
+/// Writes one run to a file, or to the standard output if the path is `-`.
+fn traced(plan: &Plan, path: &Path, out: Sink<'_>) -> Result<bool, CommandError> {
+    if path == Path::new(arguments::STANDARD_OUTPUT) {
+        return Ok(write_trace(plan, out));
+    }
+    let failed = |error| CommandError::Failed(format!("cannot write {}: {error}", path.display()));
+    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    let mut result = Ok(());
+    let held = write_trace(plan, &mut |line| {
+        if result.is_ok() {
+            result = writeln!(file, "{line}");
+        }
+    });
+    result.and_then(|()| file.flush()).map_err(failed)?;
+    out(&format!("{}: {}", path.display(), if held { "every rule held" } else { "FAILED" }));
+    Ok(held)
+}
+
+fn write_trace(plan: &Plan, out: Sink<'_>) -> bool {
+    out(&plan.to_string());
+    let outcome = plan.run_traced(out);
+    for violation in &outcome.violations {
+        out(&format!("VIOLATION {violation}"));
+    }
+    out(&format!("trace hash {:016x}", outcome.trace_hash));
+    outcome.holds()
+}
+
+#[cfg(test)]
+mod tests;

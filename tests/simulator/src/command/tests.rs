@@ -1,0 +1,141 @@
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+fn parse(arguments: &str) -> Result<Arguments, String> {
+    let words = ["simulate"].into_iter().chain(arguments.split_whitespace());
+    Cli::try_parse_from(words).map(|cli| cli.arguments).map_err(|error| error.to_string())
+}
+
+/// The lines printed, and what it came to.
+fn ran(arguments: &str) -> (Vec<String>, Result<bool, CommandError>) {
+    let mut lines = Vec::new();
+    let arguments = parse(arguments).expect("these arguments are well-formed");
+    let result = run(&arguments, "simulate", &mut |line| lines.push(line.to_owned()));
+    (lines, result)
+}
+
+/// The error for arguments that make no sense, whichever part finds out.
+fn refused(arguments: &str) -> String {
+    match parse(arguments) {
+        Err(error) => error,
+        Ok(parsed) => match parsed.check() {
+            Err(CommandError::BadInput(why)) => why,
+            other => panic!("{arguments}: {other:?}"),
+        },
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_told_what_would() {
+    for (arguments, advice) in [
+        ("--seeds 20..10", "runs backwards; write it as 10..20"),
+        ("--seeds 5..5", "holds no seed, since B is not included; for one seed write 5"),
+        ("--seeds x..5", "is not a range of seeds such as 0..100"),
+        ("--seeds 18446744073709551615", "one more than the last"),
+        (
+            "--seeds 3..6 --trace",
+            "--trace shows one run, and --seeds names 3: give one, as in --seeds 3",
+        ),
+        ("--scenario nonsense", "there are:\nrandom "),
+        ("--replicas 0", "a simulated chain has 1 to 16"),
+        ("--replicas 17", "a simulated chain has 1 to 16"),
+        ("--replicas 4 --faulty 2", "for what is asked give --replicas 7 or more"),
+        ("--replicas 4 --adversary silent,liar", "for what is asked give --replicas 7 or more"),
+        ("--replicas 4 --adversary 4=silent", "for what is asked give --replicas 5 or more"),
+        ("--faulty 6", "ask for 5 or fewer"),
+        ("--adversary 16=silent", "with ids below 16"),
+        ("--adversary nonsense", "is no adversary; there are: silent, half-silent"),
+        ("--adversary x=silent", "is no replica; write an id as in 0=silent"),
+        ("--adversary 0=silent,0=liar", "names r0 twice: name each once"),
+        ("--adversary 0=silent,liar", "give every name an id"),
+        ("--adversary none,liar", "--adversary none stands alone"),
+        ("--faulty 1 --adversary 0=silent", "leave --faulty out"),
+        ("--faulty 0 --adversary silent", "leave one of them out"),
+        ("--fault-phase-ms 86400001", "at most 86400000"),
+        ("--json --trace", "cannot be used with"),
+        ("--jobs 0", "zero"),
+    ] {
+        let error = refused(arguments);
+        assert!(error.contains(advice), "{arguments}: {error}");
+    }
+}
+
+#[test]
+fn arguments_change_the_plan_of_every_seed_and_nothing_else_in_it() {
+    let plain = parse("").expect("no argument is needed");
+    for seed in 0..40 {
+        assert_eq!(plain.plan(seed), Plan::seeded(seed));
+        let plan = |arguments: &str| parse(arguments).expect(arguments).plan(seed);
+        assert_eq!(plan("--scenario calm --replicas 7"), Plan::calm(seed, 7));
+        assert_eq!(plan("--adversary none"), Plan::seeded(seed).byzantine(&[]));
+        assert_eq!(plan("--faulty 0"), Plan::seeded(seed).byzantine(&[]));
+        assert_eq!(plan("--byzantine 1=bad-new-view"), plan("--adversary r1=bad-new-view"));
+        let two = plan("--faulty 2 --adversary silent,twins");
+        assert!(two.thresholds.replicas() >= 7);
+        let mut names: Vec<&str> = two.byzantine.iter().map(|(_, b)| b.name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["silent", "twins"]);
+        assert_eq!(plan("--faulty 2").byzantine.len(), 2);
+        assert_eq!(plan("--adversary 0=liar,3=silent").byzantine.len(), 2);
+        assert_eq!(plan("--fault-phase-ms 77").fault_phase_ms, 77);
+    }
+}
+
+#[test]
+fn who_is_byzantine_is_the_seeds_choice() {
+    let who: std::collections::BTreeSet<_> = (0..40)
+        .map(|seed| Plan::calm(seed, 7).faulty(1, &[]).byzantine[0])
+        .map(|(id, behaviour)| (id, behaviour.name()))
+        .collect();
+    assert!(who.len() > 20, "{who:?}");
+}
+
+#[test]
+fn the_arguments_of_a_replay_make_the_same_plan() {
+    for arguments in [
+        "",
+        "--scenario calm --replicas 7 --faulty 2",
+        "--adversary silent,liar --fault-phase-ms 90",
+        "--adversary 0=silent,3=liar --replicas 10",
+        "--adversary none",
+    ] {
+        let parsed = parse(arguments).expect(arguments);
+        let replay = parse(&parsed.replay(7)).expect(arguments);
+        assert_eq!(replay.seeds(), 7..8);
+        assert_eq!(replay.plan(7), parsed.plan(7), "{arguments}");
+    }
+}
+
+#[test]
+fn the_list_of_scenarios_has_a_line_for_each() {
+    let (lines, result) = ran("--scenario list");
+    assert_eq!(result, Ok(true));
+    assert_eq!(lines.len(), Scenario::ALL.len());
+}
+
+#[test]
+fn a_search_that_finds_nothing_ends_with_the_table() {
+    let (lines, result) = ran("--scenario calm --seeds 0..2 --fault-phase-ms 200 --jobs 1");
+    assert_eq!(result, Ok(true));
+    assert_eq!(lines[0].trim(), "n=4");
+    assert!(lines[1].starts_with("seeds") && lines[1].ends_with(" 2"), "{lines:?}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("2 runs, 0 failed")), "{lines:?}");
+}
+
+#[test]
+fn the_summary_for_programs_has_the_figures_of_the_table() {
+    let (lines, result) = ran("--scenario calm --seeds 0..2 --fault-phase-ms 200 --jobs 1 --json");
+    assert_eq!((lines.len(), result), (1, Ok(true)));
+    let json: serde_json::Value = serde_json::from_str(&lines[0]).expect("it is JSON");
+    assert_eq!((&json["runs"], &json["failed"]), (&2.into(), &serde_json::json!([])));
+    assert_eq!(json["byReplicas"][0]["replicas"], 4);
+    assert!(json["blocks"].as_u64() > Some(1) && json["cpuSeconds"].as_f64() > Some(0.0));
+    assert!(json["convergenceMs"]["worst"].as_u64() >= Some(1_000), "{json}");
+}
