@@ -33,11 +33,12 @@ impl Plan {
         Self {
             tick_ms: 100,
             local: LocalLimits {
-                beat_rounds: 2,
-                progress_tokens: random.random_range(2..6),
+                // So impatient that views change all the time: it is there that small steps matter.
+                beat_rounds: random.random_range(1..=3),
+                progress_tokens: random.random_range(1..=4),
                 ..calm.local
             },
-            links: LinkSettings { delay_us_max: 30_000, ordered: random.random(), ..calm.links },
+            links: LinkSettings { delay_us_max: 60_000, ordered: random.random(), ..calm.links },
             faults,
             fault_every_ms: 1_000,
             faults_each_max: 3,
