@@ -6,9 +6,9 @@ use daruma_engine::{
     AdmissionContext, ChainLimits, Context, Effect, Engine, EngineHead, LocalLimits,
 };
 use daruma_types::{
-    ChainId, Committee, CommitteeError, Hash, HashContext, HeadClaim, Height, PublicKey,
-    RecoveredJournal, Replica, ReplicaId, Signature, Signer, Statement, Transaction,
-    TransactionError, Verifier, ViewProof,
+    ChainId, Committee, CommitteeError, Hash, HashContext, HeadClaim, PublicKey, RecoveredJournal,
+    Replica, ReplicaId, Signature, Signer, Statement, Transaction, TransactionError, Verifier,
+    ViewProof,
 };
 
 const CHAIN: ChainId = ChainId(Hash([9; 32]));
@@ -59,6 +59,11 @@ impl Replicas {
         Ok(Self(Arc::new(committee)))
     }
 
+    /// The chain's id.
+    pub(crate) const fn chain(&self) -> ChainId {
+        CHAIN
+    }
+
     /// The key of replica `index`.
     #[must_use]
     pub(crate) const fn key(&self, index: usize) -> Key {
@@ -66,8 +71,17 @@ impl Replicas {
     }
 
     /// A real engine of replica `index` without blocks, started from a journal that shows `proof`.
-    #[must_use]
     pub(crate) fn engine(&self, index: usize, proof: ViewProof) -> (Engine, Vec<Effect>) {
+        self.engine_at(index, proof, HeadClaim::genesis(CHAIN))
+    }
+
+    /// The same with the head `claim`.
+    pub(crate) fn engine_at(
+        &self,
+        index: usize,
+        proof: ViewProof,
+        claim: HeadClaim,
+    ) -> (Engine, Vec<Effect>) {
         let context = Context {
             committee: self.0.clone(),
             own: ReplicaId(index as u16),
@@ -77,12 +91,11 @@ impl Replicas {
             local: LocalLimits::default(),
         };
         let statement = Statement {
-            height: Height(0),
-            block: CHAIN.0,
+            height: claim.height,
+            block: claim.hash,
             state_root: Hash::default(),
             receipts_root: Hash::default(),
         };
-        let claim = HeadClaim::genesis(CHAIN);
         let head = EngineHead { claim, timestamp_ms: 0, statement, recent: Vec::new() };
         let (view, phase) = proof.shows();
         let journal =

@@ -2,7 +2,10 @@
 //! every rule that is left out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-use daruma_model::ballots::{AGREEMENT, Ballots, Bounds, BoundsError, KEPT, ONE_CHAIN, Weakened};
+use daruma_model::ballots::{
+    AGREEMENT, Ballots, Bounds, BoundsError, Claim, Compared, KEPT, ONE_CHAIN, Weakened,
+    compare_with_engine,
+};
 use daruma_model::{Explored, Limits, explore};
 
 fn run(replicas: usize, ballots: u8, contents: &[u8], weakened: Weakened) -> Explored {
@@ -91,4 +94,31 @@ fn bounds_that_no_state_has_room_for_are_refused() {
     let contents = Bounds { contents: vec![3], ..bounds.clone() };
     assert_eq!(new(contents), Err(BoundsError::Contents(vec![3])));
     assert!(matches!(new(Bounds { replicas: 0, ..bounds }), Err(BoundsError::Thresholds(_))));
+}
+
+/// Every set of three reports with heads on one chain and prepared certificates on and off it.
+#[test]
+fn a_real_engine_takes_over_from_every_set_of_reports_what_the_model_does() {
+    let bounds = Bounds {
+        replicas: 4,
+        ballots: 3,
+        contents: vec![2, 2, 2],
+        window: 2,
+        weakened: Weakened::Nothing,
+    };
+    let model = Ballots::new(bounds).unwrap();
+    let mut claims = Vec::new();
+    for (head, head_ballot) in [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1)] {
+        claims.push(Claim { head, head_ballot, ..Claim::default() });
+        for (prepared_ballot, prepared) in
+            [(0, 2), (0, 4), (0, 3), (0, 5), (1, 2), (1, 4), (1, 3), (1, 8)]
+        {
+            claims.push(Claim { head, head_ballot, prepared_ballot, prepared });
+        }
+    }
+    let compared = compare_with_engine(&model, &[(1, 0), (2, 0)], &claims).unwrap();
+    let Compared { asked, taken, nothing, refused, differ } = compared;
+    println!("{asked} asked: {taken} taken, {nothing} nothing, {refused} refused");
+    assert!(taken > 1_000 && nothing > 1_000 && refused > 1_000);
+    assert!(differ.is_empty(), "{} differ: {:?}", differ.len(), &differ[..differ.len().min(5)]);
 }

@@ -26,15 +26,20 @@
 //! | [`Action::Certify`] | `Replication::prepare`, `cast_commits`: a prepared certificate of this ballot for an accepted block; commits for it and all accepted below (R3); R5 |
 //! | [`Action::Decide`] | `decide`: any commit certificate for a child of the head; `adopt_head` follows its ballot |
 //!
+//! What a replica makes of a new-view is the heart of it, so [`compare_with_engine`] asks a real engine
+//! the same questions, for every set of reports within bounds.
+//!
 //! Not modelled: execution (a decided block is in the ledger at once), bodies (always at hand), the
 //! conflict rule, and arbitrary start states of replication. Each only takes steps away, or belongs
 //! to another check.
 
 mod chain;
+mod engine;
 mod state;
 mod steps;
 
 pub use chain::{Block, GENESIS, NONE, ancestor, extends, height, on_one_chain};
+pub use engine::{Compared, compare_with_engine};
 pub use state::{BALLOTS_MAX, Claim, HEIGHTS_MAX, Replica, State};
 
 use daruma_types::{Thresholds, ThresholdsError};

@@ -97,6 +97,15 @@ impl Ballots {
         }
     }
 
+    /// What `replica` prepares first in a ballot whose new-view shows `claims`: the tip taken over,
+    /// or with nothing to take over ([`NONE`]) a child of its head. No value if it cannot adopt.
+    #[must_use]
+    pub fn takes_over(&self, replica: &Replica, claims: &[Claim]) -> Option<Block> {
+        let selection = claims.iter().fold(Selection::EMPTY, |all, claim| all.with(claim));
+        let fits = |tip: &Block| *tip == NONE || height(*tip) <= self.window_end(replica);
+        self.tip_of(&selection, replica).filter(fits)
+    }
+
     /// What of a selection is left to take over for `replica`: a block, or [`NONE`]. No value at all
     /// if it cannot adopt it.
     fn tip_of(&self, selection: &Selection, replica: &Replica) -> Option<Block> {

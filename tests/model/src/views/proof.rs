@@ -60,7 +60,7 @@ impl Proof {
     }
 
     /// The proof with signatures, the first replicas' as many as are needed.
-    fn signed(self, replicas: &Replicas) -> ViewProof {
+    pub(crate) fn signed(self, replicas: &Replicas) -> ViewProof {
         let chain = replicas.committee().chain();
         let thresholds = replicas.committee().thresholds();
         let (strong, quorum) = (thresholds.strong(), thresholds.quorum());
