@@ -50,6 +50,7 @@ impl Executor {
                     let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
                     let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
                 }
+                Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -93,6 +94,15 @@ impl Executor {
     fn tell(&self, statement: Statement, nonces: Vec<(PublicKey, u64)>) {
         let _stopped =
             self.engine.send(Work::Input(Box::new(Input::Executed { statement, nonces })));
+    }
+
+    /// Tells the engine the last nonces of clients. One that cannot be read is not told.
+    fn look_up(&self, clients: &[PublicKey]) {
+        let as_of = self.ledger.head().claim.height;
+        let reader = self.ledger.reader();
+        let found = clients.iter().filter_map(|key| Some((*key, reader.last_nonce(key).ok()?)));
+        let input = Input::Nonces { as_of, nonces: found.collect() };
+        let _stopped = self.engine.send(Work::Input(Box::new(input)));
     }
 
     /// Tells the engine where the ledger stands, so that its memory is made to follow from it.

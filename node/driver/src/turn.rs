@@ -15,7 +15,8 @@ use daruma_engine::{
 use daruma_network::Network;
 use daruma_store::{Store, StoreError, Trust};
 use daruma_types::{
-    CertifiedBlock, Height, Message, Promise, ReplicaId, StateCertificate, Transaction, codec,
+    CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId, StateCertificate, Transaction,
+    codec,
 };
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -42,6 +43,8 @@ pub(crate) enum Work {
 pub(crate) enum LedgerWork {
     /// Execute this block.
     Execute(CertifiedBlock),
+    /// Tell the engine the last nonces of these clients.
+    LookUp(Vec<PublicKey>),
     /// Tell of these attestations, and keep them.
     Attested(StateCertificate),
     /// Say where the ledger stands once all of this is done.
@@ -94,6 +97,7 @@ struct Turn {
     after: Vec<(Destination, Message)>,
     executions: Vec<CertifiedBlock>,
     attested: Vec<StateCertificate>,
+    look_ups: Vec<Vec<PublicKey>>,
     servings: Vec<Serving>,
     answers: Vec<(Answer, Result<(), PoolRefusal>)>,
 }
@@ -249,6 +253,7 @@ impl EngineThread {
                 Effect::Send { to, message } => turn.after.push((to, message)),
                 Effect::Execute(block) => turn.executions.push(block),
                 Effect::Attested(certificate) => turn.attested.push(certificate),
+                Effect::LookUpNonces(clients) => turn.look_ups.push(clients),
                 Effect::ServeBlocks { to, from, count } => {
                     turn.servings.push(Serving { to, from, count });
                 }
@@ -280,6 +285,10 @@ impl EngineThread {
                 Ok(()) | Err(TrySendError::Full(_)) => {}
                 Err(TrySendError::Disconnected(_)) => return Err(DriverError::Stopped),
             }
+        }
+        for clients in turn.look_ups {
+            // Asked again at the next full check.
+            let _full = self.ledger.try_send(LedgerWork::LookUp(clients));
         }
         for serving in turn.servings {
             // The peer asks again.

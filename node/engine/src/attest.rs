@@ -1,5 +1,9 @@
 //! Attestations: collecting equal statements about the state (DESIGN 3; thesis 2.6, `f+1` replies).
 
+#[cfg(feature = "laboratory")]
+#[path = "laboratory/attest.rs"]
+mod laboratory;
+
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,6 +23,9 @@ const KEPT_HEIGHTS: u64 = 2 * limits::WINDOW_MAX as u64;
 
 /// Statements that an engine takes up again when it starts.
 pub const RECENT_STATEMENTS_MAX: usize = KEPT_HEIGHTS as usize;
+
+/// Attestations of others checked again at one full check: some milliseconds of work.
+const CHECKED_AT_ONCE: usize = 256;
 
 /// Attestations sent to a peer in answer to one summary.
 const RESENT_MAX: usize = 16;
@@ -82,6 +89,12 @@ impl Attestations {
         let chain = context.committee.chain();
         let own = Attestation::sign(statement, context.own, chain, context.signer.as_ref());
         out.broadcast(Message::Attestation(own));
+        // Nothing that memory held in its place may speak for this replica.
+        if let Some(entry) = self.entries.get_mut(&statement.height)
+            && let Some(place) = entry.held.get_mut(context.own.index())
+        {
+            *place = None;
+        }
         self.record(own, context);
         let oldest = Height(self.executed.0.saturating_sub(KEPT_HEIGHTS));
         self.entries = self.entries.split_off(&oldest);
@@ -186,16 +199,49 @@ impl Attestations {
         }
     }
 
-    /// Brings the marks into their domain; true if one was out of it.
-    pub(crate) fn repair(&mut self, executed: Height, replicas: usize) -> bool {
+    /// Brings the marks into their domain, and with `full` drops what is not truly signed; true if
+    /// something was wrong.
+    pub(crate) fn repair(&mut self, executed: Height, full: bool, context: &Context) -> bool {
+        let replicas = context.thresholds().replicas();
+        let oldest = Height(executed.0.saturating_sub(KEPT_HEIGHTS));
+        let newest = executed.plus(limits::WINDOW_MAX as u64);
         let sizes = self.entries.values().all(|entry| entry.held.len() == replicas);
+        let range = self.entries.keys().all(|height| *height >= oldest && *height <= newest);
         let legal = self.executed == executed
             && self.attested <= executed
             && sizes
+            && range
             && self.entries.len() <= Self::HEIGHTS_MAX;
         if !legal {
             *self = Self::new(executed);
+            return true;
         }
-        !legal
+        full && self.drop_invalid(context)
+    }
+
+    /// Checks again this replica's own attestations, which are sent again, and those of others that
+    /// still count for something.
+    fn drop_invalid(&mut self, context: &Context) -> bool {
+        let mut dropped = false;
+        let mut left = CHECKED_AT_ONCE;
+        let attested = self.attested;
+        let (committee, verifier) = (&context.committee, context.verifier.as_ref());
+        for (height, entry) in &mut self.entries {
+            for (index, place) in entry.held.iter_mut().enumerate() {
+                let Some(held) = place else { continue };
+                let own = index == context.own.index();
+                if !own && (*height <= attested || left == 0) {
+                    continue;
+                }
+                left = left.saturating_sub(usize::from(!own));
+                let fits = held.replica.index() == index && held.statement.height == *height;
+                if !fits || held.verify(committee, verifier).is_err() {
+                    *place = None;
+                    (entry.told, entry.diverged) = (0, false);
+                    dropped = true;
+                }
+            }
+        }
+        dropped
     }
 }

@@ -1,5 +1,8 @@
 //! The resolver: owns the modules and passes information between them (thesis 3.2; DESIGN 4).
 
+#[cfg(feature = "laboratory")]
+#[path = "laboratory/engine.rs"]
+mod laboratory;
 mod standing;
 
 use alloc::boxed::Box;
@@ -24,6 +27,9 @@ use crate::{Effect, Illegal, Input, PoolRefusal};
 /// Committed blocks that one peer may ask for between two ticks: each costs a read of the ledger, and
 /// together they may be megabytes of traffic. Two of the largest answers.
 const SERVED_PER_TICK: u32 = 2 * limits::FETCH_BLOCKS_MAX as u32;
+
+/// Clients whose nonces are looked up in the ledger at one full check: some milliseconds of reading.
+const LOOKED_UP_MAX: usize = 256;
 
 /// What is remembered of a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,6 +128,14 @@ impl Engine {
                 }
             }
             Input::Submitted { transactions } => self.submit(transactions, &mut out),
+            Input::Nonces { as_of, nonces } => {
+                self.replication.on_nonces(as_of, &nonces);
+                for (client, last) in nonces {
+                    if let Some(last) = last {
+                        self.pool.settle(&client, last, self.replication.executed().height);
+                    }
+                }
+            }
             Input::Executed { statement, nonces } => {
                 self.replication.on_executed(statement, &nonces, &mut self.pool);
                 self.monitor.executed();
@@ -134,9 +148,8 @@ impl Engine {
             Input::Ledger { claim, timestamp_ms, statement } => {
                 let context = &self.context;
                 if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
-                    let replicas = context.thresholds().replicas();
                     // What it holds about other heights than the ledger's is worth nothing now.
-                    let _found = self.attestations.repair(statement.height, replicas);
+                    let _found = self.attestations.repair(statement.height, false, context);
                     self.attestations.on_executed(statement, context, &mut out);
                 }
             }
@@ -148,12 +161,25 @@ impl Engine {
     fn tick(&mut self, now_ms: u64, out: &mut Outbox) {
         self.now_ms = now_ms;
         self.ticks = self.ticks.wrapping_add(1);
+        let replicas = self.context.thresholds().replicas();
+        if self.peers.len() != replicas {
+            out.repaired(Illegal::OutOfBounds("the peers' summaries"));
+            self.peers = vec![Peer::default(); replicas];
+        }
         for peer in &mut self.peers {
+            let slots = peer.summary.as_ref().map_or(0, |summary| summary.slots.len());
+            if slots > limits::WINDOW_MAX {
+                out.repaired(Illegal::OutOfBounds("a peer's summary"));
+                peer.summary = None;
+            }
             peer.served = 0;
             peer.helped = false;
             peer.bodies = 0;
         }
         self.repair(out);
+        if self.links.repair(replicas) {
+            out.repaired(Illegal::OutOfBounds("the token channels"));
+        }
         self.links.tick(self.context.own, out);
         let heads = self.peer_heads();
         self.replication.catch_up_tick(&heads, &self.context, out);
@@ -171,25 +197,57 @@ impl Engine {
         }
     }
 
-    /// Stale information is looked for at every tick, signatures now and then (DESIGN 4).
+    /// Stale information is looked for at every tick, signatures now and then, and as soon as
+    /// something was found (DESIGN 4).
     fn repair(&mut self, out: &mut Outbox) {
         let every = u64::from(self.context.local.full_check_ticks.max(1));
         let full = self.ticks.is_multiple_of(every);
+        let before = out.repairs();
+        self.repair_once(full, out);
+        if !full && out.repairs() > before {
+            self.repair_once(true, out);
+        }
+        if full || out.repairs() > before {
+            self.look_up_nonces(out);
+        }
+    }
+
+    fn repair_once(&mut self, full: bool, out: &mut Outbox) {
         let replicas = self.context.thresholds().replicas();
         self.views.tick(full, self.replication.head(), &self.context, out);
         let (view, _) = self.views.current();
-        if self.entered.0 == view {
-            self.replication.repair(view, full, &self.context, out);
-            if self.monitor.repair(view, replicas, &self.context.local) {
-                out.repaired(Illegal::OutOfBounds("the failure detector"));
-            }
+        self.enter_views(out);
+        let before = out.repairs();
+        self.replication.repair(view, full, &self.context, out);
+        if self.monitor.repair(view, replicas, &self.context.local) {
+            out.repaired(Illegal::OutOfBounds("the failure detector"));
+        } else if out.repairs() > before {
+            // What else the ballot's votes rest on cannot be trusted either. If enough replicas find
+            // the same, the next view starts from what is proven; one alone changes nothing.
+            self.monitor.distrust(out);
         }
         let executed = self.replication.executed().height;
-        if self.pool.repair(executed) {
-            out.repaired(Illegal::OutOfBounds("the pool's totals"));
+        if self.pool.repair(executed, full, &self.context) {
+            out.repaired(Illegal::OutOfBounds("the pool"));
         }
-        if self.attestations.repair(executed, replicas) {
+        if self.attestations.repair(executed, full, &self.context) {
             out.repaired(Illegal::OutOfBounds("the attestations"));
+        }
+    }
+
+    /// Asks the ledger for the last nonces of clients that the pool or the memory of executed nonces
+    /// knows, so that neither can believe for ever what is not so.
+    fn look_up_nonces(&self, out: &mut Outbox) {
+        let mut clients: Vec<PublicKey> = self.pool.clients().collect();
+        clients.extend(self.replication.recent_clients());
+        clients.sort_unstable();
+        clients.dedup();
+        // Where to begin moves from check to check, so that all get their turn.
+        let start = (self.ticks as usize).checked_rem(clients.len()).unwrap_or(0);
+        clients.rotate_left(start);
+        clients.truncate(LOOKED_UP_MAX);
+        if !clients.is_empty() {
+            out.push(Effect::LookUpNonces(clients));
         }
     }
 
@@ -321,10 +379,10 @@ impl Engine {
         let still = before
             .is_some_and(|before| before.head == summary.head && before.ballot == summary.ballot);
         let unattested = before.is_some_and(|before| before.attested == summary.attested);
-        let active = self.replication.is_active();
         let replication = &self.replication;
+        let has_new_view = replication.held_new_view(replication.ballot()).is_some();
         let claims = || replication.claims();
-        self.views.help(from, &summary, active, context, &claims, out);
+        self.views.help(from, &summary, has_new_view, context, &claims, out);
         self.replication.help(from, &summary, still, context, out);
         self.attestations.help(from, &summary, unattested, context, out);
         if let Some(peer) = self.peers.get_mut(from.index()) {
@@ -405,6 +463,12 @@ impl Engine {
                 let reports = self.reports_for_new_view();
                 self.replication.make_new_view(reports, &self.context, out);
             }
+            // No vote is cast in a ballot that is not the view's: what memory says of it is about to be
+            // repaired.
+            let (view, _) = self.views.current();
+            if self.replication.ballot() != Ballot::of_view(view) {
+                break;
+            }
             self.replication.advance(&self.context, out);
             if self.views.serving().is_some() {
                 self.replication.propose(&mut self.pool, self.now_ms, &self.context, out);
@@ -453,6 +517,11 @@ impl Engine {
         let Some(certificate) = self.replication.head().certificate.as_ref() else { return };
         if certificate.ballot.0 > self.views.current().0.0 {
             let proof = ViewProof::Committed(certificate.clone());
+            // A later view is promised for good, and memory may hold any head.
+            let verifier = self.context.verifier.as_ref();
+            if proof.verify(&self.context.committee, verifier).is_err() {
+                return;
+            }
             let replication = &self.replication;
             let claims = || replication.claims();
             self.views.adopt(proof, &self.context, &claims, out);

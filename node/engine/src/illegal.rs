@@ -28,6 +28,10 @@ pub enum Illegal {
     /// The prepared certificate is not valid, not above the head, or its blocks are not held.
     #[error("the prepared certificate at height {0} was not valid or had no blocks")]
     Prepared(Height),
+    /// Whether the ballot is active, its new-view, and what of it is still to be accepted did not
+    /// belong together.
+    #[error("the new-view of ballot {0} did not fit what was done with it")]
+    NewView(Ballot),
     /// The committed head is not proven, or does not follow from the executed block.
     #[error("the head {0} was not certified or did not follow from the executed block")]
     Head(Height),

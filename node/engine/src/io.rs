@@ -30,6 +30,13 @@ pub enum Input {
         /// The transactions, in order of arrival.
         transactions: Vec<Transaction>,
     },
+    /// Answers [`Effect::LookUpNonces`].
+    Nonces {
+        /// The executed height when the ledger was read, or an earlier one.
+        as_of: Height,
+        /// Each client's last executed nonce, if it has one.
+        nonces: Vec<(PublicKey, Option<u64>)>,
+    },
     /// The ledger executed a block of [`Effect::Execute`] and made it durable.
     Executed {
         /// What the state is now.
@@ -90,6 +97,8 @@ pub enum Effect {
         /// How many at most.
         count: u32,
     },
+    /// Read these clients' last executed nonces from the ledger; answered by [`Input::Nonces`].
+    LookUpNonces(Vec<PublicKey>),
     /// What became of each transaction of [`Input::Submitted`], in order.
     Pooled(Vec<Result<(), PoolRefusal>>),
     /// `f+1` or more replicas, this one among them, attest this statement: clients may be answered.
@@ -154,6 +163,8 @@ pub enum Suspicion {
     NoProgress,
     /// Blocks were executed, and a transaction that should be in them was not.
     Censorship,
+    /// This replica's own memory of the view was wrong, and has been repaired.
+    Repaired,
 }
 
 /// Why a truly signed message was not believed.

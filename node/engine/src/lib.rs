@@ -27,9 +27,13 @@ mod admission;
 mod attest;
 mod config;
 mod engine;
+#[cfg(test)]
+mod fixtures;
 mod held;
 mod illegal;
 mod io;
+#[cfg(feature = "laboratory")]
+pub mod laboratory;
 mod link;
 mod monitor;
 mod outbox;

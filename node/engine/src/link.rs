@@ -14,6 +14,10 @@
 //! it wraps. And it sends the next token the moment the last is returned, which on a fast link is a
 //! busy loop; here the next token leaves at the next tick, so that tokens measure time.
 
+#[cfg(feature = "laboratory")]
+#[path = "laboratory/link.rs"]
+mod laboratory;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -51,6 +55,15 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(replicas: usize) -> Self {
         Self { links: vec![Link::default(); replicas] }
+    }
+
+    /// One channel for each replica; true if there were more or fewer.
+    pub(crate) fn repair(&mut self, replicas: usize) -> bool {
+        let illegal = self.links.len() != replicas;
+        if illegal {
+            *self = Self::new(replicas);
+        }
+        illegal
     }
 
     /// For each replica the counters being sent and last received, for people.
@@ -94,7 +107,7 @@ impl Links {
         if let Some(link) = self.links.get_mut(from.index())
             && link.sending == counter
         {
-            link.sending = (link.sending + 1) % COUNTERS;
+            link.sending = (link.sending % COUNTERS + 1) % COUNTERS;
         }
     }
 }
@@ -117,6 +130,7 @@ mod tests {
             | Effect::Send { .. }
             | Effect::Execute(_)
             | Effect::ServeBlocks { .. }
+            | Effect::LookUpNonces(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => None,
@@ -249,6 +263,14 @@ mod tests {
         assert_eq!(taken, 1);
         b.tick(B, &mut out);
         assert!(b.on_token(A, 200, &mut out));
+    }
+
+    #[test]
+    fn a_counter_beyond_its_domain_is_stepped_back_into_it() {
+        let mut a = Links::new(2);
+        a.links[1].sending = u64::MAX;
+        a.on_return(B, u64::MAX);
+        assert!(a.links[1].sending < COUNTERS);
     }
 
     #[test]

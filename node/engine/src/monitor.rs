@@ -5,6 +5,10 @@
 //! the primary's own tokens since something of what waits was executed (its *count*). Progress means
 //! *executed*: a number assigned to a transaction, or a full pool that dropped one, is none.
 
+#[cfg(feature = "laboratory")]
+#[path = "laboratory/monitor.rs"]
+mod laboratory;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -116,6 +120,14 @@ impl Monitor {
         {
             self.suspects = true;
             out.observe(Observation::Suspected { view: self.view, reason });
+        }
+    }
+
+    /// Own memory of the view was wrong: this replica asks for the next.
+    pub(crate) fn distrust(&mut self, out: &mut Outbox) {
+        if !self.suspects {
+            self.suspects = true;
+            out.observe(Observation::Suspected { view: self.view, reason: Suspicion::Repaired });
         }
     }
 

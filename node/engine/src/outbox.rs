@@ -10,6 +10,7 @@ use crate::{Destination, Disbelief, Effect, Illegal, Observation};
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     effects: Vec<Effect>,
+    repairs: usize,
 }
 
 impl Outbox {
@@ -45,7 +46,13 @@ impl Outbox {
     }
 
     pub(crate) fn repaired(&mut self, illegal: Illegal) {
+        self.repairs = self.repairs.saturating_add(1);
         self.observe(Observation::Repaired(illegal));
+    }
+
+    /// How many repairs were told of.
+    pub(crate) const fn repairs(&self) -> usize {
+        self.repairs
     }
 
     pub(crate) fn disbelieve(&mut self, from: ReplicaId, reason: Disbelief) {

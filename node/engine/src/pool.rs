@@ -4,12 +4,16 @@
 //! answer and never evicts what it accepted. A transaction leaves when its nonce, or a later one of
 //! its client, was executed; being put into a block is not enough.
 
+#[cfg(feature = "laboratory")]
+#[path = "laboratory/pool.rs"]
+mod laboratory;
+
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use daruma_types::{Height, PublicKey, Transaction, supersedes};
 
-use crate::config::{ChainLimits, LocalLimits};
+use crate::config::{ChainLimits, Context, LocalLimits};
 
 /// Why a transaction was not taken into the pool. Final for this replica and moment; the same
 /// transaction may be submitted again later.
@@ -77,7 +81,12 @@ pub(crate) struct Pool {
     settled: u64,
     /// Where the next block starts to pick clients, so that all get their turn.
     turn: Option<PublicKey>,
+    /// The last transaction whose signature was looked at again; none to begin with the first.
+    checked: Option<(PublicKey, u64)>,
 }
+
+/// Transactions whose signatures are checked again at one full check: some milliseconds of work.
+const CHECKED_AT_ONCE: usize = 128;
 
 /// Ticks after which a transaction that is still pending is sent to all replicas: a primary that
 /// works has executed it by then, and the others need not get it twice.
@@ -283,9 +292,18 @@ impl Pool {
         }
     }
 
-    /// Recomputes the totals and clamps marks; true if something was out of its bounds.
-    pub(crate) fn repair(&mut self, executed: Height) -> bool {
-        let mut illegal = false;
+    /// The clients that have something pending.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = PublicKey> {
+        self.clients.keys().copied()
+    }
+
+    /// Recomputes the totals, clamps marks, and drops what stands in a wrong place or is one too many;
+    /// with `full`, checks some signatures too. True if something was wrong.
+    pub(crate) fn repair(&mut self, executed: Height, full: bool, context: &Context) -> bool {
+        let mut illegal = self.drop_misplaced(&context.local);
+        if full {
+            illegal |= self.drop_invalid(context);
+        }
         for client in self.clients.values_mut() {
             if client.first_since > executed {
                 client.first_since = executed;
@@ -299,6 +317,54 @@ impl Pool {
         illegal |= (count, bytes) != (self.count, self.bytes);
         (self.count, self.bytes) = (count, bytes);
         illegal
+    }
+
+    fn drop_misplaced(&mut self, limits: &LocalLimits) -> bool {
+        let (mut illegal, mut count, mut bytes) = (false, 0_usize, 0_usize);
+        for (key, client) in &mut self.clients {
+            let mut of_client = 0_usize;
+            client.line.retain(|nonce, pending| {
+                let size = pending.transaction.encoded_bytes();
+                let stays = pending.transaction.client == *key
+                    && pending.transaction.nonce == *nonce
+                    && of_client < limits.pending_per_client_max
+                    && count < limits.pending_max
+                    && bytes.saturating_add(size) <= limits.pending_bytes_max;
+                if stays {
+                    of_client = of_client.saturating_add(1);
+                    count = count.saturating_add(1);
+                    bytes = bytes.saturating_add(size);
+                }
+                illegal |= !stays;
+                stays
+            });
+        }
+        illegal
+    }
+
+    /// Drops transactions whose signatures do not hold, from where the last check stopped.
+    fn drop_invalid(&mut self, context: &Context) -> bool {
+        let after = self.checked.take();
+        let all = || self.clients.values().flat_map(|client| client.line.values());
+        let name = |pending: &Pending| (pending.transaction.client, pending.transaction.nonce);
+        let is_after = |pending: &&Pending| after.is_none_or(|after| name(pending) > after);
+        let rest = all().filter(is_after).chain(all().filter(|pending| !is_after(pending)));
+        let due: Vec<&Pending> = rest.take(CHECKED_AT_ONCE).collect();
+        let next = due.last().filter(|_| due.len() == CHECKED_AT_ONCE).map(|last| name(last));
+        let (chain, verifier) = (context.committee.chain(), context.verifier.as_ref());
+        let bytes_max = context.chain.operation_bytes_max;
+        let invalid: Vec<(PublicKey, u64)> = due
+            .into_iter()
+            .filter(|pending| pending.transaction.verify(chain, bytes_max, verifier).is_err())
+            .map(name)
+            .collect();
+        self.checked = next;
+        for (client, nonce) in &invalid {
+            if let Some(entry) = self.clients.get_mut(client) {
+                entry.line.remove(nonce);
+            }
+        }
+        !invalid.is_empty()
     }
 }
 
@@ -331,6 +397,10 @@ mod tests {
                 .unwrap();
         }
         pool
+    }
+
+    fn context() -> Context {
+        crate::fixtures::context(4)
     }
 
     fn names(picked: &[Transaction]) -> Vec<(u8, u64)> {
@@ -381,7 +451,7 @@ mod tests {
         let mut pool = pool(&[(1, 1), (1, 2), (1, 3), (2, 1)]);
         pool.settle(&PublicKey([1; 32]), 2, Height(1));
         assert_eq!((pool.len(), pool.settled()), (2, 2));
-        assert!(!pool.repair(Height(1)));
+        assert!(!pool.repair(Height(1), false, &context()));
     }
 
     #[test]
@@ -396,7 +466,7 @@ mod tests {
     fn wrong_totals_are_found_and_repaired() {
         let mut pool = pool(&[(1, 1)]);
         pool.count = 77;
-        assert!(pool.repair(Height(0)));
+        assert!(pool.repair(Height(0), false, &context()));
         assert_eq!(pool.len(), 1);
     }
 }

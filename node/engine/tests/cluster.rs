@@ -168,7 +168,7 @@ impl Cluster {
                     self.attested[at.index()] = certificate.statement.height;
                 }
                 Effect::Observed(observation) => self.observations.push((at, observation)),
-                Effect::ServeBlocks { .. } | Effect::Pooled(_) => {}
+                Effect::ServeBlocks { .. } | Effect::Pooled(_) | Effect::LookUpNonces(_) => {}
             }
         }
     }

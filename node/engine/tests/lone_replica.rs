@@ -136,7 +136,8 @@ fn words(effects: Vec<Effect>) -> Vec<String> {
             Effect::Observed(_)
             | Effect::ServeBlocks { .. }
             | Effect::Pooled(_)
-            | Effect::Attested(_) => {}
+            | Effect::Attested(_)
+            | Effect::LookUpNonces(_) => {}
         }
     }
     said

@@ -358,6 +358,8 @@ impl World {
                     let blocks = blocks.map_err(|error| error.to_string())?;
                     self.send(id, Destination::One(to), Message::Blocks(blocks));
                 }
+                // The ledger's answer would change nothing here: no memory was ever wrong.
+                Effect::LookUpNonces(_) => {}
                 Effect::Pooled(outcomes) => {
                     for refusal in outcomes.into_iter().filter_map(Result::err) {
                         self.record.line(id, format!(": refuses an operation: {refusal}"));

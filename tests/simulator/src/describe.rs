@@ -111,6 +111,7 @@ pub(crate) const fn observation(observation: &Observation) -> &'static str {
             Suspicion::Unresponsive => "suspected: unresponsive",
             Suspicion::NoProgress => "suspected: no progress",
             Suspicion::Censorship => "suspected: censorship",
+            Suspicion::Repaired => "suspected: own memory was wrong",
         },
         Observation::Equivocation { .. } => "observed: equivocation",
         Observation::Diverged { .. } => "observed: diverged",
@@ -136,6 +137,7 @@ pub(crate) const fn illegal(illegal: &Illegal) -> &'static str {
         Illegal::Prepared(_) => "prepared certificate",
         Illegal::Head(_) => "head",
         Illegal::Executed(_) => "executed block",
+        Illegal::NewView(_) => "new-view",
         Illegal::OutOfBounds(_) => "out of bounds",
     }
 }

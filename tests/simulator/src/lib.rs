@@ -18,6 +18,7 @@
 //! What is checked after every event is in [`Invariant`]: agreement, validity, durability,
 //! determinism, no two contradicting votes, and, once the faults have stopped, progress (DESIGN 9).
 
+mod arbitrary;
 mod chaos;
 mod checkers;
 mod clients;
@@ -46,7 +47,9 @@ mod trace;
 mod twin_phases;
 mod world;
 
+pub use arbitrary::{ArbitraryStart, Rhythm, Start, convergence_rounds_max};
 pub use daruma_adversary::{Adversary, Behaviour, Window};
+pub use daruma_engine::laboratory::{Scope, Values};
 pub use fault_kinds::{FaultKind, FaultKinds};
 pub use network::LinkSettings;
 pub use outcome::{Invariant, Outcome, Stats, Violation};

@@ -19,9 +19,6 @@ pub const OUTBOX_MAX: usize = 65_536;
 /// From the moment a block is durable to the moment the engine is told.
 pub const TOLD_AFTER_US: u64 = 50;
 
-/// How often an engine is told where its ledger stands, as a driver does.
-pub const LEDGER_EVERY_US: u64 = 1_000_000;
-
 /// Times that an engine is made anew at once because of a contradiction, as in a driver, within
 /// [`REBUILD_WINDOW_US`].
 pub const REBUILDS_MAX: usize = 8;

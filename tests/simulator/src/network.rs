@@ -158,6 +158,14 @@ impl Links {
         self.settings.per_tick
     }
 
+    /// Other settings from now on.
+    pub(crate) fn set(&mut self, settings: LinkSettings) {
+        self.settings = settings;
+        for link in &mut self.links {
+            link.delay_us = delay_of(&settings, &mut self.random);
+        }
+    }
+
     /// Ends all faults but those that are for ever: every link is whole, timely and orderly from now on.
     pub(crate) fn calm(&mut self) {
         let per_tick = self.settings.per_tick;

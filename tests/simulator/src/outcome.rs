@@ -27,11 +27,28 @@ pub enum Invariant {
     Bounds,
     /// Changed bytes are refused; unchanged ones decode to what they were made of.
     Codec,
+    /// 6: from any state, service comes back within a bounded number of rounds.
+    Convergence,
     /// Correct code does not panic.
     Panic,
 }
 
 impl Invariant {
+    /// Whether it is promised only once a cluster has recovered from an arbitrary state.
+    pub(crate) const fn waits_for_convergence(self) -> bool {
+        match self {
+            Self::Agreement
+            | Self::Durability
+            | Self::Determinism
+            | Self::Progress
+            | Self::OneVote
+            | Self::Evidence
+            | Self::Refused
+            | Self::Closure => true,
+            Self::Validity | Self::Bounds | Self::Codec | Self::Convergence | Self::Panic => false,
+        }
+    }
+
     /// The name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -47,6 +64,7 @@ impl Invariant {
             Self::Closure => "closure",
             Self::Bounds => "bounds",
             Self::Codec => "codec",
+            Self::Convergence => "convergence",
             Self::Panic => "panic",
         }
     }
@@ -90,6 +108,14 @@ pub struct Stats {
     pub bytes: u64,
     /// Messages that the door of a correct replica refused.
     pub refused: u64,
+    /// Rounds from an arbitrary start until all correct replicas first were in one view, active.
+    pub rounds_to_view: u32,
+    /// Until all of them had executed fresh requests.
+    pub rounds_to_service: u32,
+    /// Until all was well for good.
+    pub rounds_to_settle: u32,
+    /// Rounds from the failure of a primary to service.
+    pub rounds_after_failure: u32,
     /// Most that any replica kept at once, in entries of its tables.
     pub held_max: u64,
     /// Faults of the schedule that began, by kind.

@@ -4,7 +4,7 @@ use daruma_adversary::{Behaviour, Window};
 use daruma_engine::{ChainLimits, LocalLimits};
 use daruma_types::{ReplicaId, Thresholds};
 
-use crate::{FaultKinds, LinkSettings, Outcome, Scheme, limits, trace::Sink, world::World};
+use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
 
 /// How clients behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,10 @@ pub struct Plan {
     pub sync_us: u64,
     /// Time that the execution of a block takes.
     pub execute_us: u64,
+    /// How often an engine is told where its ledger stands.
+    pub ledger_every_ms: u64,
+    /// What the run begins with.
+    pub start: Start,
 }
 
 impl Plan {
@@ -121,6 +125,8 @@ impl Plan {
             split_rounds: 8,
             sync_us: 500,
             execute_us: 300,
+            ledger_every_ms: 1_000,
+            start: Start::Fresh,
         }
     }
 
@@ -241,6 +247,9 @@ impl core::fmt::Display for Plan {
         }
         for kind in self.faults.iter() {
             write!(f, " {}", kind.name())?;
+        }
+        if let Start::Arbitrary(start) = &self.start {
+            write!(f, " {start:?}")?;
         }
         let links = &self.links;
         write!(

@@ -14,6 +14,7 @@ pub(crate) enum Purpose {
     Crashes,
     Adversaries,
     Faulty,
+    Memory,
 }
 
 /// The stream for `purpose` of the run with this seed.

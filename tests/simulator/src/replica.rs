@@ -36,6 +36,8 @@ pub(crate) struct Replica {
     /// Whether its memory or its disk met a transient fault: what it then finds to repair is counted,
     /// and no violation.
     pub(crate) transient: bool,
+    /// Whether it ever met one: what it promised meanwhile stays on its disk.
+    pub(crate) tainted: bool,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) running: Option<Running>,
     /// Counts starts and crashes, so that events of an earlier life are known as such.
@@ -139,6 +141,7 @@ impl Running {
             Effect::Send { .. }
             | Effect::Execute(_)
             | Effect::ServeBlocks { .. }
+            | Effect::LookUpNonces(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => None,

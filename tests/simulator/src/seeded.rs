@@ -75,7 +75,7 @@ impl Plan {
     }
 }
 
-fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
     #[expect(clippy::unwrap_used, reason = "no list of choices here is empty")]
     choices.choose(random).copied().unwrap()
 }
@@ -113,7 +113,10 @@ const fn chance(kind: FaultKind) -> f64 {
     }
 }
 
-fn byzantine(thresholds: Thresholds, random: &mut ChaCha8Rng) -> Vec<(ReplicaId, Behaviour)> {
+pub(crate) fn byzantine(
+    thresholds: Thresholds,
+    random: &mut ChaCha8Rng,
+) -> Vec<(ReplicaId, Behaviour)> {
     if random.random_bool(0.25) {
         return Vec::new();
     }

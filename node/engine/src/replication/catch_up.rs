@@ -3,6 +3,10 @@
 //! One request is out at a time, to one of the peers whose summaries show a higher head; answers
 //! prove themselves, so a lying peer costs a wait and no more.
 
+#[cfg(feature = "laboratory")]
+#[path = "../laboratory/catch_up.rs"]
+mod laboratory;
+
 use daruma_types::{CertifiedBlock, Height, Message, ReplicaId, limits};
 
 use super::Replication;

@@ -64,7 +64,14 @@ impl Replication {
             .get(&certificate.hash)
             .or_else(|| candidate.filter(|c| c.hash == certificate.hash).map(|c| &c.block))
             .cloned();
-        block.is_some_and(|block| self.decide(certificate, block, context, out))
+        let Some(block) = block else { return false };
+        let certified = CertifiedBlock { block, certificate };
+        if !super::soundness::is_sound(&certified, context) {
+            self.repair_bodies(true, context, out);
+            return false;
+        }
+        let CertifiedBlock { block, certificate } = certified;
+        self.decide(certificate, block, context, out)
     }
 
     /// The ledger executed a block and made it durable.

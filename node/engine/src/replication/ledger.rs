@@ -19,7 +19,7 @@ use crate::{Effect, Illegal};
 /// block be executed: a nonce that no ledger has must not keep its client out for ever. What the
 /// memory is for, a message that was checked before a block and comes after it, is on its way for
 /// less than that.
-const RECENT_TELLINGS: usize = 8;
+pub(super) const RECENT_TELLINGS: usize = 8;
 
 impl Replication {
     /// The ledger's head, in order with [`crate::Input::Executed`]. True if the executed statement

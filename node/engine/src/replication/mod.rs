@@ -28,11 +28,15 @@
 mod catch_up;
 mod deciding;
 mod held;
+#[cfg(feature = "laboratory")]
+#[path = "../laboratory/replication.rs"]
+mod laboratory;
 mod ledger;
 mod legality;
 mod new_view;
 mod retransmit;
 mod slot;
+mod soundness;
 mod voting;
 
 use alloc::collections::{BTreeMap, VecDeque};

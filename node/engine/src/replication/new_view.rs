@@ -60,7 +60,9 @@ impl Replication {
         out: &mut Outbox,
     ) {
         let ours = self.is_primary(context) && !self.active && self.waiting_new_view.is_none();
-        if !ours || reports.len() < context.thresholds().strong() {
+        // Its own counts, whether it was made before or not.
+        reports.retain(|report| report.replica != context.own);
+        if !ours || reports.len().saturating_add(1) < context.thresholds().strong() {
             return;
         }
         // Its own report is made anew: it may have caught up since, and bodies below its head are
@@ -73,7 +75,6 @@ impl Replication {
             self.prepared.clone().filter(|prepared| prepared.ballot < self.ballot),
             context.signer.as_ref(),
         );
-        reports.retain(|report| report.replica != context.own);
         reports.push(own);
         reports.sort_by_key(|report| report.replica);
         let Some(selection) = select(&reports) else { return };
@@ -123,7 +124,16 @@ impl Replication {
 
     /// Adopts a waiting new-view once the head has reached its base.
     pub(crate) fn retry_new_view(&mut self, context: &Context, out: &mut Outbox) {
-        if let Some(new_view) = self.waiting_new_view.take() {
+        // It was checked when it came; it is acted on only once, so it is checked again.
+        let base = |new_view: &NewView| select(&new_view.reports).map(|s| s.base.height);
+        if self.waiting_new_view.as_ref().and_then(base).is_some_and(|base| base > self.head.height)
+        {
+            return;
+        }
+        let sound = |new_view: &NewView| {
+            new_view.verify(&context.committee, context.verifier.as_ref()).is_ok()
+        };
+        if let Some(new_view) = self.waiting_new_view.take().filter(sound) {
             let primary = context.thresholds().primary(self.ballot.0);
             self.adopt_new_view(primary, new_view, context, out);
         }
@@ -143,6 +153,15 @@ impl Replication {
         }
         if selection.base.height > self.head.height {
             self.waiting_new_view = Some(new_view);
+            return;
+        }
+        // A replica that voted in this ballot before it lost its new-view stays bound by its votes.
+        let contradicts = new_view.headers.iter().any(|header| {
+            let accepted = self.slots.get(&header.height).and_then(|slot| slot.accepted);
+            accepted.is_some_and(|accepted| accepted != header.hash())
+        });
+        if contradicts {
+            out.disbelieve(from, Disbelief::NewViewNotSupported);
             return;
         }
         self.active = true;

@@ -1,12 +1,18 @@
 //! One height in flight: its proposal and its votes.
 
+#[cfg(feature = "laboratory")]
+#[path = "../laboratory/slot.rs"]
+mod laboratory;
+
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, Block, Certificate, Hash, Height, ReplicaId, Signature, SignerSet, VoteKind,
+    Ballot, Block, Certificate, Hash, Height, ReplicaId, Signature, SignerSet, Vote, VoteKind,
 };
+
+use crate::config::Context;
 
 /// A proposal of the ballot's primary, not yet accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +23,26 @@ pub(crate) struct Candidate {
     pub(crate) nonces: Vec<(daruma_types::PublicKey, u64)>,
     /// The tip above which it was found not to be valid, so that it is not checked again there.
     pub(crate) refused_above: Option<Hash>,
+}
+
+impl Candidate {
+    /// Whether the ballot's primary proposed it, and its content is what the door lets in.
+    fn is_sound(&self, ballot: Ballot, context: &Context, slot: &Slot) -> bool {
+        let primary = context.thresholds().primary(ballot.0);
+        let chain = context.committee.chain();
+        let limits = &context.chain;
+        let proposed =
+            slot.vote_of(VoteKind::Prepare, primary).is_some_and(|v| v.hash == self.hash);
+        proposed
+            && self
+                .block
+                .verify_shape(chain, limits.block_transactions_max, limits.block_bytes_max)
+                .is_ok()
+            && self.block.transactions.iter().all(|transaction| {
+                let bytes_max = limits.operation_bytes_max;
+                transaction.verify(chain, bytes_max, context.verifier.as_ref()).is_ok()
+            })
+    }
 }
 
 /// One vote held.
@@ -122,6 +148,41 @@ impl Slot {
     /// The vote of `voter`, if it is held.
     pub(crate) fn vote_of(&self, kind: VoteKind, voter: ReplicaId) -> Option<Held> {
         self.votes(kind).get(voter.index()).copied().flatten()
+    }
+
+    /// Drops votes, certificates and proposals that are not truly signed, as long as `left` signatures
+    /// may be checked; true if there were any.
+    pub(crate) fn drop_invalid(
+        &mut self,
+        ballot: Ballot,
+        height: Height,
+        left: &mut usize,
+        context: &Context,
+    ) -> bool {
+        let (committee, verifier) = (&context.committee, context.verifier.as_ref());
+        let mut dropped = false;
+        for (kind, votes) in
+            [(VoteKind::Prepare, &mut self.prepares), (VoteKind::Commit, &mut self.commits)]
+        {
+            for (index, place) in votes.iter_mut().enumerate() {
+                let Some(Held { hash, signature }) = *place else { continue };
+                let vote = Vote { kind, ballot, height, hash, signature };
+                *left = left.saturating_sub(1);
+                if vote.verify(ReplicaId(index as u16), committee, verifier).is_err() {
+                    *place = None;
+                    dropped = true;
+                }
+            }
+        }
+        if self.prepared.as_ref().is_some_and(|p| p.verify(committee, verifier).is_err()) {
+            self.prepared = None;
+            dropped = true;
+        }
+        if self.candidate.as_ref().is_some_and(|held| !held.is_sound(ballot, context, self)) {
+            self.candidate = None;
+            dropped = true;
+        }
+        dropped
     }
 
     /// Whether the slot's own parts agree with one another.

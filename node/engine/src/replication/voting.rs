@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, Block, Certificate, Hash, Height, Message, PrePrepare, Promise, PublicKey, ReplicaId,
-    Vote, VoteKind, limits, supersedes,
+    Ballot, Block, Certificate, CertifiedBlock, Hash, Height, Message, PrePrepare, Promise,
+    PublicKey, ReplicaId, Vote, VoteKind, limits, supersedes,
 };
 
 use super::slot::{Candidate, Held};
@@ -103,7 +103,9 @@ impl Replication {
             out.observe(Observation::Equivocation { replica: primary, ballot, height });
             out.disbelieve(from, Disbelief::SecondProposal);
         }
-        if slot.candidate.is_none() && slot.accepted.is_none() {
+        // A proposal counts with the vote that bears it.
+        let voted = slot.vote_of(VoteKind::Prepare, primary).is_some_and(|vote| vote.hash == hash);
+        if voted && slot.candidate.is_none() && slot.accepted.is_none() {
             slot.candidate = Some(Candidate { hash, block, nonces, refused_above: None });
         }
     }
@@ -381,6 +383,14 @@ impl Replication {
             candidate.filter(|c| c.hash == certificate.hash).map(|candidate| &candidate.block)
         });
         let Some(block) = block.cloned() else { return false };
+        // A certificate made of what memory held is checked before the ledger acts on it: there is no
+        // way back from there.
+        let certified = CertifiedBlock { block, certificate };
+        if !super::soundness::is_sound(&certified, context) {
+            self.repair_next(context, out);
+            return false;
+        }
+        let CertifiedBlock { block, certificate } = certified;
         self.decide(certificate, block, context, out)
     }
 

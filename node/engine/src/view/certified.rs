@@ -5,12 +5,16 @@
 //! peer that is behind. So correct replicas meet at the highest certificate in the system within a
 //! constant number of rounds, from any state, and nobody can lead one there without a quorum.
 
+#[cfg(feature = "laboratory")]
+#[path = "../laboratory/certified.rs"]
+mod laboratory;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Demand, EnterCertificate, HeadClaim, LeaveCertificate, Message, Promise, ReplicaId, Report,
-    Signature, SignerSet, Summary, View, ViewProof, VoteKind,
+    Ballot, Demand, EnterCertificate, HeadClaim, LeaveCertificate, Message, Promise, ReplicaId,
+    Report, Signature, SignerSet, Summary, View, ViewProof, VoteKind,
 };
 
 use super::{Claims, ViewEstablishment};
@@ -80,6 +84,8 @@ impl Certified {
             return report.clone();
         }
         let Claims { head, prepared } = claims();
+        // One that was made late may know of this view's own ballot, of which it must not tell.
+        let prepared = prepared.filter(|prepared| prepared.ballot < Ballot::of_view(self.view));
         let report = Report::sign(
             context.committee.chain(),
             context.own,
@@ -97,6 +103,16 @@ impl Certified {
     /// Forms whatever certificates the demands and reports held allow, and follows them.
     fn advance(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
         while let Some(proof) = self.best_proof(context) {
+            // What is held was checked when it came, but memory can change. A view once entered is
+            // promised for good, so its proof is checked again when it is put together.
+            if proof.verify(&context.committee, context.verifier.as_ref()).is_err() {
+                let held = self.held();
+                self.drop_invalid(context, out);
+                if self.held() == held {
+                    return;
+                }
+                continue;
+            }
             self.go(proof, context, claims, out);
         }
     }
@@ -149,6 +165,12 @@ impl Certified {
             }
         }
         best
+    }
+
+    /// How many demands and reports are held.
+    fn held(&self) -> usize {
+        let demands = self.demands.iter().flatten().count();
+        demands.saturating_add(self.reports.iter().flatten().count())
     }
 
     fn demands_view(&self, replica: ReplicaId) -> bool {
@@ -241,7 +263,7 @@ impl ViewEstablishment for Certified {
         &mut self,
         peer: ReplicaId,
         summary: &Summary,
-        active: bool,
+        has_new_view: bool,
         context: &Context,
         claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
@@ -259,12 +281,20 @@ impl ViewEstablishment for Certified {
         if summary.view != self.view {
             return;
         }
-        // A report binds only a replica that casts no votes of the view yet.
-        let held = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.view == self.view);
-        let made = self.reports.get(context.own.index()).is_some_and(held);
+        // Who no longer demands what it once did lost its memory; one late status costs a repetition.
+        if !summary.monitor.demands.contains(peer)
+            && let Some(place) = self.demands.get_mut(peer.index())
+        {
+            *place = place.filter(|(view, _)| *view != summary.view);
+        }
+        // A primary without a new-view makes one, or makes it again after its loss: whoever voted in
+        // the ballot already stays bound by its votes, and reports of earlier ballots.
         let wants = summary.phase == 1
             || (!summary.active && context.thresholds().primary(self.view.0) == peer);
-        if wants && !summary.reports.contains(context.own) && (made || !active) {
+        let held = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.view == self.view);
+        let made = self.reports.get(context.own.index()).is_some_and(held);
+        let missing = wants && self.view > View(0) && !summary.reports.contains(context.own);
+        if missing && (made || !has_new_view) {
             let report = self.own_report(context, claims);
             out.send(peer, Message::Report(report));
         }
@@ -298,6 +328,16 @@ impl ViewEstablishment for Certified {
             self.go(proof, context, claims, out);
             self.advance(context, claims, out);
         }
+    }
+
+    #[cfg(feature = "laboratory")]
+    fn scramble(&mut self, garbage: &mut crate::laboratory::Garbage<'_>) {
+        self.scramble_all(garbage);
+    }
+
+    #[cfg(feature = "laboratory")]
+    fn sizes(&self, replicas: usize, sizes: &mut Vec<crate::laboratory::Size>) {
+        self.all_sizes(replicas, sizes);
     }
 }
 

@@ -50,12 +50,13 @@ pub(crate) trait ViewEstablishment {
     /// ballot proves a view.
     fn tick(&mut self, full: bool, head: &HeadClaim, context: &Context, out: &mut Outbox);
 
-    /// Sends a peer what its summary shows that it lacks.
+    /// Sends a peer what its summary shows that it lacks. `has_new_view` says that replication holds
+    /// the new-view of the view's ballot, so that no other need be made.
     fn help(
         &mut self,
         peer: ReplicaId,
         summary: &Summary,
-        active: bool,
+        has_new_view: bool,
         context: &Context,
         claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
@@ -75,4 +76,12 @@ pub(crate) trait ViewEstablishment {
         claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
     );
+
+    /// Sets every variable to an arbitrary value.
+    #[cfg(feature = "laboratory")]
+    fn scramble(&mut self, garbage: &mut crate::laboratory::Garbage<'_>);
+
+    /// How much each collection holds, and may hold.
+    #[cfg(feature = "laboratory")]
+    fn sizes(&self, replicas: usize, sizes: &mut alloc::vec::Vec<crate::laboratory::Size>);
 }

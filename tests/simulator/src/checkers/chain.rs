@@ -25,6 +25,13 @@ pub(crate) struct Canonical {
     first: ReplicaId,
 }
 
+impl Canonical {
+    /// A height of which no more is known than what it came to.
+    pub(super) fn known(statement: Statement, first: ReplicaId) -> Self {
+        Self { statement, transactions: Vec::new(), first }
+    }
+}
+
 impl Checkers {
     /// A correct replica executed a block and made it durable.
     pub(crate) fn executed(

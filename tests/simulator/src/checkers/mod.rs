@@ -5,7 +5,7 @@ mod chain;
 mod confirmations;
 mod statements;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use daruma_types::{
@@ -34,6 +34,8 @@ pub(crate) struct Checkers {
     last_nonce: BTreeMap<PublicKey, u64>,
     statements: Vec<Statements>,
     confirmations: Confirmations,
+    /// Whether the chain below the first height known here is not looked at.
+    begun_anew: bool,
     /// Transactions that took effect or aborted.
     pub(crate) transactions: u64,
 }
@@ -50,6 +52,7 @@ impl Checkers {
             last_nonce: BTreeMap::new(),
             statements: (0..replicas).map(|_| Statements::default()).collect(),
             confirmations: Confirmations::default(),
+            begun_anew: false,
             transactions: 0,
         }
     }
@@ -58,6 +61,31 @@ impl Checkers {
     pub(crate) fn signed(&mut self, transaction: &Transaction) {
         let name = transaction.hash(self.committee.chain());
         self.signed.entry((transaction.client, transaction.nonce)).or_default().push(name);
+    }
+
+    /// Begins anew, with all correct replicas at one head: what they executed and said before it was
+    /// the doing of a faulty memory. `last` tells a client's last nonce at that head.
+    pub(crate) fn begin_anew(
+        &mut self,
+        heads: &[(ReplicaId, Statement)],
+        last: impl Fn(&PublicKey) -> Option<u64>,
+    ) -> Result<(), Broken> {
+        let Some((first, statement)) = heads.first().copied() else { return Ok(()) };
+        if let Some((other, found)) = heads.iter().find(|(_, found)| *found != statement) {
+            let what = format!("{first} has {statement:?}; {other} has {found:?}");
+            return Err((Invariant::Agreement, what));
+        }
+        for (replica, head) in heads {
+            self.executed[replica.index()] = Some(*head);
+        }
+        self.begun_anew = true;
+        self.chain.clear();
+        self.chain.insert(statement.height, Canonical::known(statement, first));
+        self.statements = self.statements.iter().map(|_| Statements::default()).collect();
+        self.confirmations = Confirmations::default();
+        let clients: BTreeSet<PublicKey> = self.signed.keys().map(|(client, _)| *client).collect();
+        self.last_nonce = clients.iter().filter_map(|c| Some((*c, last(c)?))).collect();
+        Ok(())
     }
 
     /// The highest height that a correct replica executed.

@@ -87,8 +87,9 @@ impl World<'_> {
             self.trace.line(self.now_us, || format!("{id} keeps {}", describe::promise(promise)));
         }
         if let Err(error) = self.replicas[replica].store.journal(&promises) {
-            let Replica { correct, transient, .. } = self.replicas[replica];
-            if transient {
+            let Replica { correct, transient, tainted, .. } = self.replicas[replica];
+            // A promise that contradicts one of a faulty memory, or the other way round: the disk counts.
+            if transient || tainted {
                 self.trace.line(self.now_us, || format!("{id} is made anew: {error}"));
                 self.rebuild(replica);
             } else if correct {
@@ -113,6 +114,7 @@ impl World<'_> {
             }
             Effect::Send { to, message } => self.send(replica, to, message),
             Effect::Execute(block) => self.decided(replica, block),
+            Effect::LookUpNonces(clients) => self.look_up(replica, &clients),
             Effect::ServeBlocks { to, from, count } => self.serve(replica, to, from, count),
             Effect::Pooled(outcomes) => {
                 for outcome in outcomes {
@@ -213,9 +215,21 @@ impl World<'_> {
     pub(super) fn tell_head_again(&mut self, replica: usize, incarnation: u32) {
         if self.lives(replica, incarnation) {
             self.tell_head(replica);
-            let at_us = self.now_us + limits::LEDGER_EVERY_US;
+            let at_us = self.now_us + self.plan.ledger_every_ms * 1000;
             self.queue.push(at_us, Event::TellHead { replica, incarnation });
         }
+    }
+
+    /// The ledger reads nonces, and tells them in order with what it executed.
+    fn look_up(&mut self, replica: usize, clients: &[PublicKey]) {
+        let incarnation = self.replicas[replica].incarnation;
+        let Some(running) = &self.replicas[replica].running else { return };
+        let as_of = running.ledger.head().claim.height;
+        let reader = &running.reader;
+        let found = clients.iter().filter_map(|key| Some((*key, reader.last_nonce(key).ok()?)));
+        let read = Box::new((as_of, found.collect()));
+        let told = Event::Nonces { replica, incarnation, read };
+        self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
     }
 
     fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
@@ -261,7 +275,10 @@ impl World<'_> {
         match observation {
             Observation::View { view, .. } => self.stats.views = self.stats.views.max(view.0),
             Observation::Equivocation { replica: accused, .. }
-                if self.replicas.get(accused.index()).is_none_or(|accused| accused.correct) =>
+                if self
+                    .replicas
+                    .get(accused.index())
+                    .is_none_or(|accused| accused.correct && !accused.tainted) =>
             {
                 let what = format!("{id} accuses {accused}, which is correct: {observation:?}");
                 self.broken((Invariant::Evidence, what));
@@ -270,13 +287,13 @@ impl World<'_> {
                 let what = format!("{id}: {observation:?}");
                 self.broken((Invariant::Determinism, what));
             }
-            Observation::Repaired(illegal) if !self.replicas[replica].transient => {
+            Observation::Repaired(_) if self.replicas[replica].transient => self.disturbed(),
+            Observation::Repaired(illegal) => {
                 self.broken((Invariant::Closure, format!("{id} repaired: {illegal}")));
             }
             Observation::Equivocation { .. }
             | Observation::Activated { .. }
             | Observation::Suspected { .. }
-            | Observation::Repaired(_)
             | Observation::Disbelieved { .. } => {}
         }
     }

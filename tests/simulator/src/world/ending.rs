@@ -49,6 +49,13 @@ impl World<'_> {
             self.checkers.height(),
             self.clients.waiting()
         );
+        text.push_str(&self.standings_of_all());
+        text
+    }
+
+    /// One line for each replica.
+    pub(super) fn standings_of_all(&self) -> String {
+        let mut text = String::new();
         for replica in &self.replicas {
             text.push_str(&format!(
                 "\n  {}{}: ",

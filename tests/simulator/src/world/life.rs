@@ -83,6 +83,8 @@ impl World<'_> {
         }
         let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
         let chain = self.committee.chain();
+        // Its disk holds what a faulty memory promised: that may have to be repaired again.
+        self.replicas[replica].transient |= self.replicas[replica].tainted;
         match self.replicas[replica].start(self.automaton.clone(), chain) {
             Ok((effects, head, dropped)) => {
                 if dropped > 0 {
@@ -99,7 +101,7 @@ impl World<'_> {
                 let at_us = self.now_us + self.crashes.random_range(0..tick_us);
                 let incarnation = self.replicas[replica].incarnation;
                 self.queue.push(at_us, Event::Tick { replica, incarnation });
-                let tell_us = self.now_us + limits::LEDGER_EVERY_US;
+                let tell_us = self.now_us + self.plan.ledger_every_ms * 1000;
                 self.queue.push(tell_us, Event::TellHead { replica, incarnation });
                 self.perform(replica, effects);
             }
@@ -148,7 +150,7 @@ impl World<'_> {
         }
     }
 
-    fn crash(&mut self, replica: usize) {
+    pub(super) fn crash(&mut self, replica: usize) {
         if self.replicas[replica].running.is_none() {
             return;
         }
@@ -199,9 +201,8 @@ impl World<'_> {
         }
         self.trace.mix(&[self.now_us, replica as u64]);
         let id = self.replicas[replica].id;
-        let tick_us =
-            self.replicas[replica].tick_us * self.replicas[replica].tick_per_mille / 1_000;
-        self.queue.push(self.now_us + tick_us, Event::Tick { replica, incarnation });
+        let at_us = self.next_tick_us(replica);
+        self.queue.push(at_us, Event::Tick { replica, incarnation });
         let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
         self.step(replica, Input::Tick { now_ms });
         self.check_held(replica);
@@ -211,5 +212,8 @@ impl World<'_> {
             twins.on_tick();
         }
         self.sayings(replica);
+        if self.recovery.is_some() && self.replicas[replica].correct {
+            self.check_sizes(replica);
+        }
     }
 }

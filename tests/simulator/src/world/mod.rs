@@ -1,9 +1,12 @@
 //! The run itself: one thread, one queue of events, virtual time.
 
+mod arbitrary;
 mod effects;
 mod ending;
 mod holding;
 mod life;
+mod recovery;
+mod rounds;
 mod routes;
 mod standstill;
 #[cfg(test)]
@@ -22,7 +25,7 @@ use daruma_engine::{Context, Input};
 use daruma_ledger::HeadInfo;
 use daruma_store::MemoryStore;
 use daruma_types::{
-    ChainId, Committee, Hash, PublicKey, ReplicaId, Statement, Transaction, Verifier,
+    ChainId, Committee, Hash, Height, PublicKey, ReplicaId, Statement, Transaction, Verifier,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -39,7 +42,10 @@ use crate::replica::Replica;
 use crate::schedule::{Scheduled, schedule};
 use crate::scheme::{Keys, Role};
 use crate::trace::{Sink, Trace};
-use crate::{Invariant, Outcome, Stats, Violation, limits};
+use crate::{Invariant, Outcome, Start, Stats, Violation, limits};
+use arbitrary::History;
+use recovery::Recovery;
+use rounds::Rounds;
 
 /// Something that happens at one moment. Small, because the queue moves them about; what is large is
 /// in a box of its own.
@@ -50,9 +56,11 @@ pub(crate) enum Event {
         replica: usize,
         incarnation: u32,
     },
+    /// `round` is the one by which it must arrive, if rounds are counted.
     Deliver {
         to: usize,
         parcel: Rc<Parcel>,
+        round: u32,
     },
     DeliverCorrupt {
         to: usize,
@@ -91,6 +99,12 @@ pub(crate) enum Event {
         incarnation: u32,
         head: Box<HeadInfo>,
     },
+    /// The engine hears of nonces that it asked for.
+    Nonces {
+        replica: usize,
+        incarnation: u32,
+        read: Box<NoncesRead>,
+    },
     Client(usize),
     Submit {
         to: ReplicaId,
@@ -98,6 +112,9 @@ pub(crate) enum Event {
     },
     EndCheck,
 }
+
+/// Clients' last executed nonces, and the executed height at which they were read.
+type NoncesRead = (Height, Vec<(PublicKey, Option<u64>)>);
 
 /// Changed bytes of a message.
 #[derive(Debug)]
@@ -130,13 +147,21 @@ pub(crate) struct World<'a> {
     violations: Vec<Violation>,
     stats: Stats,
     trace: Trace<'a>,
+    /// While the history before an arbitrary start goes on.
+    history: Option<Box<History>>,
+    /// After an arbitrary start.
+    rounds: Option<Rounds>,
+    recovery: Option<Recovery>,
 }
 
 impl<'a> World<'a> {
     /// Runs `plan` to the end, or to the first violation; a panic is one.
     pub(crate) fn run(plan: &'a Plan, sink: Option<Sink<'a>>) -> Outcome {
         let mut world = Self::new(plan, sink);
-        let ran = catch_unwind(AssertUnwindSafe(|| world.run_to_the_end()));
+        let ran = catch_unwind(AssertUnwindSafe(|| match &plan.start {
+            Start::Fresh => world.run_to_the_end(),
+            Start::Arbitrary(start) => world.run_arbitrary(start),
+        }));
         if let Err(panic) = ran {
             let text = panic
                 .downcast_ref::<String>()
@@ -184,6 +209,9 @@ impl<'a> World<'a> {
             violations: Vec::new(),
             stats: Stats::default(),
             trace: Trace::new(sink),
+            history: None,
+            rounds: None,
+            recovery: None,
         };
         world.populate(&keys);
         world
@@ -192,27 +220,17 @@ impl<'a> World<'a> {
     /// Makes replicas, twins and adversaries, and the first events.
     fn populate(&mut self, keys: &Keys) {
         let mut random = stream(self.plan.seed, Purpose::Adversaries);
+        let random = &mut random;
         for id in self.committee.ids().collect::<Vec<_>>() {
-            let behaviour = self.plan.byzantine.iter().find(|(b, _)| *b == id).map(|(_, b)| *b);
-            let mut replica = self.replica(id, keys, &mut random);
-            if let Some(behaviour) = behaviour {
-                replica.correct = false;
-                replica.adversary = Some(behaviour.adversary(random.random()));
-                *self.stats.byzantine.entry(behaviour.name()).or_default() += 1;
-            } else if self.plan.windows.iter().any(|window| window.replica == id) {
-                replica.correct = false;
-                let switching = Switching::new(id, &self.plan.windows, random.random());
-                replica.adversary = Some(Box::new(switching));
+            let mut replica = self.replica(id, keys, random);
+            // The history before an arbitrary start is honest.
+            if self.plan.start == Start::Fresh {
+                self.corrupt(&mut replica, random);
             }
             self.replicas.push(replica);
         }
-        for (id, behaviour) in &self.plan.byzantine {
-            if *behaviour == Behaviour::Twins {
-                let mut twin = self.replica(*id, keys, &mut random);
-                (twin.correct, twin.side) = (false, 1);
-                self.twins.insert(*id, (Twins::new(random.random()), self.replicas.len()));
-                self.replicas.push(twin);
-            }
+        if self.plan.start == Start::Fresh {
+            self.add_twins(keys, random);
         }
         for window in &self.plan.windows {
             *self.stats.byzantine.entry(window.behaviour.name()).or_default() += 1;
@@ -223,6 +241,44 @@ impl<'a> World<'a> {
         for client in 0..self.clients.count() {
             self.queue.push(1_000 * client as u64, Event::Client(client));
         }
+    }
+
+    /// Gives a replica to its adversary, if the plan has one for it.
+    fn corrupt(&mut self, replica: &mut Replica, random: &mut ChaCha8Rng) {
+        let of_it = |(id, _): &&(ReplicaId, Behaviour)| *id == replica.id;
+        if let Some((_, behaviour)) = self.plan.byzantine.iter().find(of_it) {
+            replica.correct = false;
+            replica.adversary = Some(behaviour.adversary(random.random()));
+            *self.stats.byzantine.entry(behaviour.name()).or_default() += 1;
+        } else if self.plan.windows.iter().any(|window| window.replica == replica.id) {
+            replica.correct = false;
+            let switching = Switching::new(replica.id, &self.plan.windows, random.random());
+            replica.adversary = Some(Box::new(switching));
+        }
+    }
+
+    fn add_twins(&mut self, keys: &Keys, random: &mut ChaCha8Rng) {
+        for (id, behaviour) in &self.plan.byzantine {
+            if *behaviour == Behaviour::Twins {
+                let mut twin = self.replica(*id, keys, random);
+                (twin.correct, twin.side) = (false, 1);
+                self.twins.insert(*id, (Twins::new(random.random()), self.replicas.len()));
+                self.replicas.push(twin);
+            }
+        }
+    }
+
+    /// After an honest history the Byzantine replicas go over to their adversaries.
+    fn take_over_byzantine(&mut self) {
+        let mut random = stream(self.plan.seed, Purpose::Adversaries);
+        let mut replicas = std::mem::take(&mut self.replicas);
+        for replica in &mut replicas {
+            self.corrupt(replica, &mut random);
+        }
+        self.replicas = replicas;
+        let first = self.replicas.len();
+        self.add_twins(&Keys::new(self.plan.scheme, self.plan.seed), &mut random);
+        (first..self.replicas.len()).for_each(|twin| self.start(twin));
     }
 
     fn replica(&self, id: ReplicaId, keys: &Keys, random: &mut ChaCha8Rng) -> Replica {
@@ -240,6 +296,7 @@ impl<'a> World<'a> {
             side: 0,
             correct: true,
             transient: false,
+            tainted: false,
             store: Arc::new(MemoryStore::new()),
             running: None,
             incarnation: 0,
@@ -271,7 +328,7 @@ impl<'a> World<'a> {
         match event {
             Event::Fault(index) => self.fault(index),
             Event::Tick { replica, incarnation } => self.tick(replica, incarnation),
-            Event::Deliver { to, parcel } => self.deliver(to, parcel),
+            Event::Deliver { to, parcel, round: _ } => self.deliver(to, parcel),
             Event::DeliverCorrupt { to, corrupt } => self.deliver_corrupt(to, &corrupt),
             Event::DeliverRaw { to, raw } => self.deliver_raw(to, &raw),
             Event::Synced { replica, incarnation } => self.synced(replica, incarnation),
@@ -294,6 +351,12 @@ impl<'a> World<'a> {
                     self.step(replica, Input::Ledger { claim, timestamp_ms, statement });
                 }
             }
+            Event::Nonces { replica, incarnation, read } => {
+                if self.lives(replica, incarnation) {
+                    let (as_of, nonces) = *read;
+                    self.step(replica, Input::Nonces { as_of, nonces });
+                }
+            }
             Event::Client(client) => self.wake_client(client),
             Event::Submit { to, transaction } => self.submit(to, *transaction),
             Event::EndCheck => self.end_check(),
@@ -313,6 +376,12 @@ impl<'a> World<'a> {
     }
 
     fn broken(&mut self, (invariant, what): Broken) {
+        let unstable = self.recovery.as_ref().is_some_and(Recovery::is_unstable);
+        if unstable && invariant.waits_for_convergence() {
+            self.trace.line(self.now_us, || format!("before convergence: {what}"));
+            self.stats.count(invariant.name());
+            return;
+        }
         self.trace.line(self.now_us, || format!("VIOLATION {}: {what}", invariant.name()));
         self.violations.push(Violation { invariant, at_us: self.now_us, what });
     }

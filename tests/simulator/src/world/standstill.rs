@@ -14,6 +14,7 @@ impl World<'_> {
             | Event::Told { replica, .. }
             | Event::TellHead { replica, .. }
             | Event::Rebuild { replica, .. }
+            | Event::Nonces { replica, .. }
             | Event::Head { replica, .. } => (*replica, false),
             Event::Deliver { to, .. }
             | Event::DeliverCorrupt { to, .. }

@@ -22,6 +22,9 @@ impl World<'_> {
         let id = self.replicas[from].id;
         let parcel = Rc::new(Parcel::new(id, message, &self.door()));
         let bytes = self.check_encoding(parcel.message());
+        if let Some(history) = &mut self.history {
+            history.note(id, parcel.message());
+        }
         if self.replicas[from].correct {
             let sound = self.checkers.sent(id, parcel.message());
             self.check(sound);
@@ -54,7 +57,7 @@ impl World<'_> {
     }
 
     /// The door of every replica.
-    fn door(&self) -> Door<'_> {
+    pub(super) fn door(&self) -> Door<'_> {
         let verifier = self.verifier.as_ref();
         Door { committee: &self.committee, verifier, limits: self.plan.chain }
     }
@@ -142,8 +145,19 @@ impl World<'_> {
         let held_us = self.holding.delay_us(id, to, parcel.message(), thresholds, self.now_us);
         for target in self.instances(from, to) {
             self.stats.messages += 1;
-            for arrival in self.links.send(id, to, self.now_us, held_us).into_iter().flatten() {
-                let event = self.arrival(target, to, &parcel, arrival);
+            let both_correct = self.replicas[from].correct && self.replicas[target].correct;
+            let arrivals = self.links.send(id, to, self.now_us, held_us);
+            let mut round = match &mut self.rounds {
+                Some(rounds) if both_correct && arrivals[0].is_some_and(|a| !a.corrupt) => {
+                    rounds.sent(from)
+                }
+                Some(_) | None => 0,
+            };
+            for arrival in arrivals.into_iter().flatten() {
+                let mut event = self.arrival(target, to, &parcel, arrival);
+                if let Event::Deliver { round: due, .. } = &mut event {
+                    *due = std::mem::take(&mut round);
+                }
                 self.queue.push(arrival.at_us, event);
             }
         }

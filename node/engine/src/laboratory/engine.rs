@@ -1,0 +1,98 @@
+//! An arbitrary engine.
+
+use alloc::vec::Vec;
+
+use daruma_types::limits;
+
+use super::{Engine, Peer};
+use crate::laboratory::{Garbage, Size, Standing};
+
+impl Engine {
+    /// Sets the variables of `garbage`'s scope, of every module, to arbitrary values.
+    pub fn scramble(&mut self, garbage: &mut Garbage<'_>) {
+        let Self {
+            context: _,
+            views,
+            replication,
+            monitor,
+            links,
+            pool,
+            attestations,
+            peers,
+            now_ms,
+            ticks,
+            entered,
+            handed_over,
+            told,
+        } = self;
+        views.scramble(garbage);
+        replication.scramble(garbage);
+        monitor.scramble(garbage);
+        links.scramble(garbage);
+        pool.scramble(garbage);
+        attestations.scramble(garbage);
+        garbage.set("engine.peers", peers, |g| {
+            g.each(|g, _| Peer {
+                summary: g.maybe(|g| Some(g.summary())),
+                served: g.small_number(&[super::SERVED_PER_TICK.into()]),
+                helped: g.flag(),
+                bodies: g.number(&[limits::WANT_MAX as u64]) as usize,
+            })
+        });
+        garbage.set("engine.now_ms", now_ms, Garbage::time_ms);
+        garbage.set("engine.ticks", ticks, |g| g.number(&[200]));
+        let (view, phase) = *entered;
+        garbage.set("engine.entered", entered, |g| {
+            if g.flag() {
+                (g.view(), g.small_number(&[0, 1]) as u8)
+            } else {
+                (view, 1 - phase.min(1))
+            }
+        });
+        garbage.set("engine.handed_over", handed_over, |g| g.maybe(|g| Some(g.ballot())));
+        garbage.set("engine.told", told, |g| (g.view(), g.small_number(&[0, 1]) as u8, g.flag()));
+    }
+
+    /// Makes this replica suspect the primary of its view.
+    pub fn suspect(&mut self) {
+        self.monitor.distrust(&mut crate::outbox::Outbox::default());
+    }
+
+    /// Where this replica stands, in short.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let (view, phase) = self.views.current();
+        Standing {
+            view,
+            phase,
+            active: self.replication.is_active(),
+            serves: self.monitor.serves(),
+            head: self.replication.head().height,
+            executed: *self.replication.executed(),
+        }
+    }
+
+    /// Exchanges the memories of two replicas; each keeps its own name and key.
+    pub fn swap(&mut self, other: &mut Self) {
+        core::mem::swap(self, other);
+        core::mem::swap(&mut self.context, &mut other.context);
+    }
+
+    /// How much each collection holds, and may hold.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<Size> {
+        let replicas = self.context.thresholds().replicas();
+        let mut sizes = Vec::new();
+        self.views.sizes(replicas, &mut sizes);
+        self.replication.sizes(replicas, &self.context.chain, &mut sizes);
+        self.monitor.sizes(replicas, &mut sizes);
+        self.links.sizes(replicas, &mut sizes);
+        self.pool.sizes(&self.context.local, &mut sizes);
+        self.attestations.sizes(replicas, &mut sizes);
+        sizes.push(Size::new("engine.peers", self.peers.len(), replicas));
+        let slots = |peer: &Peer| peer.summary.as_ref().map_or(0, |summary| summary.slots.len());
+        let slots = self.peers.iter().map(slots).max().unwrap_or(0);
+        sizes.push(Size::new("engine.peer slots", slots, limits::WINDOW_MAX));
+        sizes
+    }
+}

@@ -1,0 +1,162 @@
+//! From any state of all correct replicas' memories, service comes back within a stated number of
+//! rounds (DESIGN 9, 6; catalogue C-M01, C-M02, C-M04).
+
+use daruma_simulator::{ArbitraryStart, Behaviour, Outcome, Plan, Rhythm, Scope, Values};
+use daruma_types::ReplicaId;
+
+fn holds(plan: &Plan) -> Outcome {
+    let outcome = plan.run();
+    assert!(outcome.holds(), "{plan}: {:?}", outcome.violations);
+    outcome
+}
+
+/// A history of some blocks in several views, and intact memories after it.
+const INTACT: ArbitraryStart = ArbitraryStart {
+    blocks: 4,
+    views: 2,
+    faulty: usize::MAX,
+    scope: Scope::Named("nothing"),
+    values: Values::Mixed,
+    swapped: false,
+    old_disks: false,
+    in_flight: 0,
+    rhythm: Rhythm::LockStep,
+};
+
+/// Every variable of an engine.
+const VARIABLES: [&str; 49] = [
+    "attest.attested",
+    "attest.entries",
+    "attest.executed",
+    "catch_up.asked",
+    "catch_up.flowing",
+    "catch_up.last",
+    "catch_up.still",
+    "catch_up.turn",
+    "engine.entered",
+    "engine.handed_over",
+    "engine.now_ms",
+    "engine.peers",
+    "engine.ticks",
+    "engine.told",
+    "links.links",
+    "monitor.beat",
+    "monitor.count",
+    "monitor.patience",
+    "monitor.progressed",
+    "monitor.settled",
+    "monitor.status",
+    "monitor.suspects",
+    "monitor.view",
+    "pool.bytes",
+    "pool.checked",
+    "pool.clients",
+    "pool.count",
+    "pool.settled",
+    "pool.turn",
+    "replication.active",
+    "replication.ballot",
+    "replication.bodies",
+    "replication.decided",
+    "replication.early",
+    "replication.executed",
+    "replication.head",
+    "replication.in_flight",
+    "replication.new_view",
+    "replication.prepared",
+    "replication.promised",
+    "replication.recent",
+    "replication.serving",
+    "replication.slots",
+    "replication.taken_over",
+    "replication.tip",
+    "replication.waiting_new_view",
+    "replication.want_turn",
+    "view.proof",
+    "view.reports",
+];
+
+#[test]
+fn a_seed_gives_one_run() {
+    for seed in 0..4 {
+        let plan = Plan::arbitrary(seed, 4);
+        assert_eq!(plan.run(), plan.run(), "{plan}");
+    }
+}
+
+#[test]
+fn an_intact_memory_serves_at_once() {
+    let outcome = holds(&Plan::calm(1, 4).start(INTACT));
+    assert!(outcome.stats.rounds_to_service <= 2, "{:?}", outcome.stats);
+    assert_eq!(outcome.stats.counts.get("observed: repaired"), None);
+}
+
+#[test]
+fn from_arbitrary_memories_service_comes_back_within_the_stated_rounds() {
+    let mut rounds: Vec<u32> = Vec::new();
+    for seed in 0..60 {
+        let outcome = holds(&Plan::arbitrary(seed, 4));
+        rounds.push(outcome.stats.rounds_to_view);
+    }
+    rounds.sort_unstable();
+    assert!(rounds[rounds.len() / 2] <= 3, "{rounds:?}");
+    for replicas in [6, 7] {
+        (0..10).for_each(|seed| drop(holds(&Plan::arbitrary(seed, replicas))));
+    }
+}
+
+#[test]
+fn every_behaviour_beside_arbitrary_memories_is_survived() {
+    for (seed, behaviour) in (0..).zip(Behaviour::ALL) {
+        let start = ArbitraryStart { scope: Scope::All, ..INTACT };
+        let byzantine = [(ReplicaId((seed % 4) as u16), behaviour)];
+        holds(&Plan::calm(seed, 4).start(start).byzantine(&byzantine));
+    }
+}
+
+#[test]
+fn each_variable_alone_at_each_extreme_at_one_replica_and_at_all() {
+    for variable in VARIABLES {
+        for values in [Values::Largest, Values::Zero, Values::Replayed] {
+            for faulty in [1, usize::MAX] {
+                let scope = Scope::Named(variable);
+                let start = ArbitraryStart { scope, values, faulty, ..INTACT };
+                holds(&Plan::calm(2, 4).start(start));
+            }
+        }
+    }
+}
+
+/// Seeds that once showed a fault, with the number of replicas and what it was.
+#[test]
+fn arbitrary_starts_that_once_failed_hold() {
+    for (seed, replicas) in [
+        // A token counter at the largest number stopped the process when it was stepped.
+        (8, 4),
+        (29, 4),
+        // Wrong lengths stayed while the view seemed not to have been entered.
+        (3, 4),
+        (4, 4),
+        // A peer's status with more heights than a window stayed.
+        (2, 4),
+        // An attestation of another replica in the own place was sent for ever.
+        (18, 4),
+        // A head with a forged certificate made a view that nobody entered a promise.
+        (22, 4),
+        // A vote cast in a ballot that was not the view's stood in the journal.
+        (1, 4),
+        // Demands that their authors had forgotten kept one replica from serving.
+        (119, 6),
+        // Forged votes of a later ballot lay in wait for it.
+        (9, 6),
+        (22, 6),
+        // A primary without a report of its own waited for one more.
+        (79, 6),
+        // An answer that nobody owed was waited for.
+        (167, 4),
+        // The check of pending signatures began after the last of them.
+        (164, 4),
+    ] {
+        holds(&Plan::arbitrary(seed, replicas));
+    }
+}
