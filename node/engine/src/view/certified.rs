@@ -167,6 +167,13 @@ impl Certified {
         best
     }
 
+    /// Whether the view is truly proven. Checked before anything is signed about it: what a quorum signs
+    /// counts for ever, and all their memories may hold one wrong view, even the last there is.
+    fn is_proven(&self, context: &Context) -> bool {
+        self.proof.shows() == (self.view, self.phase)
+            && self.proof.verify(&context.committee, context.verifier.as_ref()).is_ok()
+    }
+
     /// How many demands and reports are held.
     fn held(&self) -> usize {
         let demands = self.demands.iter().flatten().count();
@@ -189,7 +196,7 @@ impl ViewEstablishment for Certified {
     }
 
     fn demand_change(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
-        if self.demands_view(context.own) {
+        if self.demands_view(context.own) || !self.is_proven(context) {
             return;
         }
         let demand = Demand::sign(context.committee.chain(), self.view, context.signer.as_ref());
@@ -294,7 +301,7 @@ impl ViewEstablishment for Certified {
         let held = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.view == self.view);
         let made = self.reports.get(context.own.index()).is_some_and(held);
         let missing = wants && self.view > View(0) && !summary.reports.contains(context.own);
-        if missing && (made || !has_new_view) {
+        if missing && (made || !has_new_view) && (made || self.is_proven(context)) {
             let report = self.own_report(context, claims);
             out.send(peer, Message::Report(report));
         }
