@@ -30,11 +30,8 @@ pub enum CodecError {
     Trailing(usize),
 }
 
-const fn config() -> impl bincode::config::Config {
-    bincode::config::standard()
-        .with_little_endian()
-        .with_fixed_int_encoding()
-        .with_limit::<{ limits::FRAME_BYTES_MAX }>()
+const fn config<const LIMIT: usize>() -> impl bincode::config::Config {
+    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<LIMIT>()
 }
 
 const fn unlimited() -> impl bincode::config::Config {
@@ -67,8 +64,18 @@ pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
     if bytes.len() > limits::FRAME_BYTES_MAX {
         return Err(CodecError::TooLong { found: bytes.len(), max: limits::FRAME_BYTES_MAX });
     }
-    let (value, used) =
-        bincode::decode_from_slice(bytes, config()).map_err(|_| CodecError::Malformed)?;
+    // A vector's memory is reserved before its entries are found to be there, up to the limit. So the
+    // limit follows the input: a few bytes must not reserve megabytes. No value takes more than four
+    // times its encoding in memory (the most is a report without certificates).
+    let decoded = match bytes.len() {
+        ..=0x400 => bincode::decode_from_slice(bytes, config::<0x1000>()),
+        ..=0x1000 => bincode::decode_from_slice(bytes, config::<0x4000>()),
+        ..=0x4000 => bincode::decode_from_slice(bytes, config::<0x1_0000>()),
+        ..=0x1_0000 => bincode::decode_from_slice(bytes, config::<0x4_0000>()),
+        ..=0x4_0000 => bincode::decode_from_slice(bytes, config::<0x10_0000>()),
+        _ => bincode::decode_from_slice(bytes, config::<{ limits::FRAME_BYTES_MAX }>()),
+    };
+    let (value, used) = decoded.map_err(|_| CodecError::Malformed)?;
     match bytes.len().saturating_sub(used) {
         0 => Ok(value),
         left => Err(CodecError::Trailing(left)),
@@ -101,6 +108,25 @@ mod tests {
     fn a_length_beyond_the_limit_is_refused_before_it_is_allocated() {
         let bytes = u64::MAX.to_le_bytes();
         assert_eq!(decode::<Vec<u64>>(&bytes), Err(CodecError::Malformed));
+    }
+
+    #[test]
+    fn a_length_far_beyond_the_input_is_refused_before_it_is_allocated() {
+        // One entry is there, and as many are announced as a whole frame could hold. The memory that
+        // this takes is measured by the fuzzing targets.
+        let mut bytes = (limits::FRAME_BYTES_MAX as u64 / 16).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&7_u64.to_le_bytes());
+        assert_eq!(decode::<Vec<u64>>(&bytes), Err(CodecError::Malformed));
+    }
+
+    #[test]
+    fn values_of_every_size_up_to_a_frame_decode() {
+        for length in
+            [0_usize, 1, 0x3f8, 0x400, 0xff8, 0x1000, 0x4000, 0x1_0000, 0x4_0000, 0x3f_fff0]
+        {
+            let value = vec![7_u8; length];
+            assert_eq!(decode::<Vec<u8>>(&encode(&value)), Ok(value), "{length}");
+        }
     }
 
     #[test]

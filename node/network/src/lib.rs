@@ -23,6 +23,8 @@ mod dialler;
 mod events;
 mod frames;
 mod handler;
+#[cfg(feature = "laboratory")]
+pub mod laboratory;
 pub mod limits;
 mod log_gate;
 mod muxer;

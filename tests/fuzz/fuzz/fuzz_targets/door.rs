@@ -1,0 +1,8 @@
+//! The target `door` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some(target) = daruma_fuzz::target("door") {
+        (target.run)(bytes);
+    }
+});

@@ -1,0 +1,8 @@
+//! The target `rpc` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some(target) = daruma_fuzz::target("rpc") {
+        (target.run)(bytes);
+    }
+});

@@ -1,0 +1,95 @@
+//! One real engine with a real ledger, on rows in memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use daruma_engine::{
+    Context, Effect, Engine, EngineHead, Input, LocalLimits, RECENT_STATEMENTS_MAX, admit,
+};
+use daruma_ledger::{Ledger, LedgerReader};
+use daruma_store::{MemoryStore, Store};
+use daruma_types::{CertifiedBlock, Message, RecoveredJournal, ReplicaId};
+
+use crate::chain::{Chain, Door, LIMITS, chain};
+
+/// Small bounds and short patience, so that short inputs reach them.
+pub(crate) const LOCAL: LocalLimits = LocalLimits {
+    pending_max: 16,
+    pending_per_client_max: 8,
+    pending_bytes_max: 256,
+    eager_proposals: 2,
+    beat_rounds: 4,
+    progress_tokens: 6,
+    censorship_blocks: 3,
+    patience_factor_max: 4,
+    summary_ticks: 2,
+    full_check_ticks: 4,
+};
+
+/// A running replica.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) id: ReplicaId,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) ledger: Ledger,
+    pub(crate) reader: LedgerReader,
+    pub(crate) engine: Engine,
+    /// Decided blocks that are not executed yet, in order.
+    pub(crate) decided: VecDeque<CertifiedBlock>,
+}
+
+impl Replica {
+    /// Starts replica `id` from what is in `store`, with this journal, or the store's own.
+    ///
+    /// # Errors
+    /// What the ledger says, for people.
+    pub(crate) fn start(
+        id: ReplicaId,
+        store: &MemoryStore,
+        journal: Option<RecoveredJournal>,
+    ) -> Result<(Self, Vec<Effect>), String> {
+        let Chain { committee, verifier, signers, .. } = chain();
+        // What a store keeps in memory beside its rows does not survive a restart.
+        let store = Arc::new(store.copy());
+        let ledger = chain().open(&store)?;
+        let recovered = store.recover_journal().map_err(|error| error.to_string())?;
+        let context = Context {
+            committee: Arc::clone(committee),
+            own: id,
+            signer: Arc::clone(&signers[id.index()]),
+            verifier: Arc::clone(verifier),
+            chain: LIMITS,
+            local: LOCAL,
+        };
+        let reader = ledger.reader();
+        let recent = reader.recent_statements(RECENT_STATEMENTS_MAX);
+        let head = EngineHead {
+            claim: ledger.head().claim.clone(),
+            timestamp_ms: ledger.head().timestamp_ms,
+            statement: ledger.head().statement,
+            recent: recent.map_err(|error| error.to_string())?,
+        };
+        let journal = journal.unwrap_or(recovered.journal);
+        let (engine, effects) = Engine::new(context, head, journal);
+        Ok((Self { id, store, ledger, reader, engine, decided: VecDeque::new() }, effects))
+    }
+
+    /// Hands over a message of `from`, if the door lets it in.
+    pub(crate) fn receive(&mut self, from: ReplicaId, message: Message) -> Vec<Effect> {
+        match admit(from, message, &Door { reader: Some(&self.reader) }) {
+            Ok(message) => self.engine.step(Input::Received { from, message }),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Executes the next decided block.
+    ///
+    /// # Errors
+    /// What the ledger says, for people.
+    pub(crate) fn execute(&mut self) -> Result<Vec<Effect>, String> {
+        let Some(block) = self.decided.pop_front() else { return Ok(Vec::new()) };
+        let executed = self.ledger.execute(&block).map_err(|error| error.to_string())?;
+        let (statement, nonces) = (executed.statement, executed.nonces);
+        Ok(self.engine.step(Input::Executed { statement, nonces }))
+    }
+}
