@@ -1,7 +1,9 @@
 //! Rows in memory, for the simulator and for tests.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Tables};
@@ -13,10 +15,68 @@ use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Tables};
 /// a hash table, and a range is put in order when it is asked for.
 pub type MemoryStore = Tables<Memory>;
 
+/// Longest key that lies in its table's own memory: all keys but those of bodies in the journal and
+/// of an automaton's long keys.
+const SHORT_MAX: usize = 38;
+
+/// A row's key.
+#[derive(Clone)]
+enum Key {
+    /// Its length, and the bytes with zeros behind them.
+    Short(u8, [u8; SHORT_MAX]),
+    Long(Box<[u8]>),
+}
+
+impl Key {
+    fn new(bytes: &[u8]) -> Self {
+        let mut short = [0; SHORT_MAX];
+        match short.get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                Self::Short(bytes.len() as u8, short)
+            }
+            None => Self::Long(bytes.into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(length, bytes) => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Key {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes().fmt(f)
+    }
+}
+
 /// The rows of a column, shared with snapshots and copies until the next write to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Table {
-    rows: HashMap<Vec<u8>, Arc<[u8]>, BuildHasherDefault<Folding>>,
+    rows: HashMap<Key, Vec<u8>, BuildHasherDefault<Folding>>,
     /// How often a row that was there was changed or lost.
     replaced: u64,
 }
@@ -33,33 +93,45 @@ impl Contents {
 
 /// A quick hash of keys that nobody chooses in order to make them collide: those of a simulated disk.
 /// The same in every run, as everything in a simulation must be.
+///
+/// Most keys end with a height, an index or bytes of a digest. The last eight bytes are taken as they
+/// are, so that rows of neighbouring heights are neighbours in memory.
 #[derive(Debug, Default)]
 struct Folding(u64);
 
+/// 2^64 divided by the golden ratio: odd, and without structure.
+const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Folding {
+    const fn fold(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(SCATTER).rotate_left(29);
+    }
+}
+
 impl Hasher for Folding {
     fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks(8) {
-            let mut padded = [0; 8];
-            for (to, from) in padded.iter_mut().zip(word) {
-                *to = *from;
-            }
-            self.write_u64(u64::from_le_bytes(padded));
+        let (front, last) = bytes.split_at(bytes.len().saturating_sub(8));
+        for word in front.chunks(8) {
+            self.fold(big_endian(word));
         }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The high half of the product holds all bits of the word mixed; an odd constant without
-        // structure (2^64 divided by the golden ratio).
-        let product = u128::from(self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = (product as u64) ^ ((product >> 64) as u64) ^ self.0.rotate_left(29);
+        self.0 ^= big_endian(last);
     }
 
     fn write_usize(&mut self, length: usize) {
-        self.write_u64(length as u64);
+        self.fold(length as u64);
     }
 
     fn finish(&self) -> u64 {
-        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        // The table takes a row's place from the low bits and a mark from the highest seven.
+        self.0 ^ (self.0.wrapping_mul(SCATTER) & !(u64::MAX >> 7))
+    }
+}
+
+/// Up to eight bytes as a number.
+fn big_endian(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk() {
+        Some(word) => u64::from_be_bytes(*word),
+        None => bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
     }
 }
 
@@ -79,8 +151,8 @@ impl Memory {
         let Some(table) = contents.0.get_mut(column as usize) else { return };
         let table = Arc::make_mut(table);
         let before = match value {
-            Some(value) => table.rows.insert(key, value.into()),
-            None => table.rows.remove(&key),
+            Some(value) => table.rows.insert(Key::new(&key), value),
+            None => table.rows.remove(key.as_slice()),
         };
         table.replaced += u64::from(before.is_some());
     }
@@ -105,8 +177,9 @@ impl MemoryStore {
     #[must_use]
     pub fn keys(&self, column: Column) -> Vec<Vec<u8>> {
         let contents = self.backend().contents();
-        let mut keys: Vec<Vec<u8>> =
-            contents.table(column).map(|t| t.rows.keys().cloned().collect()).unwrap_or_default();
+        let rows = contents.table(column).map(|table| &table.rows);
+        let keys = rows.into_iter().flat_map(|rows| rows.keys()).map(Key::bytes);
+        let mut keys: Vec<Vec<u8>> = keys.map(<[u8]>::to_vec).collect();
         keys.sort_unstable();
         keys
     }
@@ -140,7 +213,7 @@ impl Default for MemoryStore {
 impl Rows for Contents {
     fn get(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let row = self.table(column).and_then(|table| table.rows.get(key));
-        Ok(row.map(|value| value.to_vec()))
+        Ok(row.cloned())
     }
 
     fn scan(
@@ -151,11 +224,12 @@ impl Rows for Contents {
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let Some(table) = self.table(column) else { return Ok(Vec::new()) };
-        let within = |key: &[u8]| key.starts_with(prefix) && key >= from;
-        let mut rows: Vec<_> = table.rows.iter().filter(|(key, _)| within(key)).collect();
+        let rows = table.rows.iter().map(|(key, value)| (key.bytes(), value));
+        let mut rows: Vec<(&[u8], &Vec<u8>)> =
+            rows.filter(|(key, _)| key.starts_with(prefix) && *key >= from).collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows.truncate(limit);
-        Ok(rows.into_iter().map(|(key, value)| (key.clone(), value.to_vec())).collect())
+        Ok(rows.into_iter().map(|(key, value)| (key.to_vec(), value.clone())).collect())
     }
 }
 
