@@ -11,7 +11,7 @@ use daruma_types::{
 };
 
 use crate::execute::{self, Results};
-use crate::tree::{Changes, Pages, Path, StateTree, value_hash};
+use crate::tree::{Changes, Hashing, Pages, Path, StateTree, TreeHashes, value_hash};
 use crate::{LedgerError, LedgerReader, StateKey, empty_state_root};
 
 /// The last executed block.
@@ -106,6 +106,13 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Lets this ledger and others of the process share what they hash; see [`TreeHashes`].
+    #[must_use]
+    pub fn sharing(mut self, hashes: Arc<TreeHashes>) -> Self {
+        self.tree.share(hashes);
+        self
+    }
+
     /// That the stored head, its block, its certificate and the state tree's root fit together.
     fn check_head(&self) -> Result<(), LedgerError> {
         let HeadInfo { claim, statement, .. } = &self.head;
@@ -132,7 +139,7 @@ impl Ledger {
             return damaged("the head's statement is about another block");
         }
         let mut root = Pages::page(&self.store.as_ref(), &Path::ROOT)?.unwrap_or_default();
-        if root.hash() != statement.state_root {
+        if root.hash(&mut Hashing::with(None)) != statement.state_root {
             return damaged("the root of the state tree is not the head's");
         }
         Ok(())

@@ -38,4 +38,4 @@ pub use keys::StateKey;
 pub use ledger::{Executed, HeadInfo, Ledger};
 pub use proof::{ProofError, TransactionProof};
 pub use reader::{LedgerReader, StateAnswer, StateAt};
-pub use tree::{StateLeaf, StateProof, empty_state_root, verify_state_proof};
+pub use tree::{StateLeaf, StateProof, TreeHashes, empty_state_root, verify_state_proof};

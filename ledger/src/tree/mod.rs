@@ -1,5 +1,6 @@
 //! The authenticated state: see the crate's documentation.
 
+mod hashes;
 mod page;
 mod proof;
 #[cfg(test)]
@@ -7,8 +8,10 @@ mod proof;
 mod tests;
 mod update;
 
+pub use hashes::TreeHashes;
+pub(crate) use hashes::{Hashing, value_hash};
 pub use page::empty_state_root;
-pub(crate) use page::{Page, Path, Slot, value_hash};
+pub(crate) use page::{Page, Path, Slot};
 pub(crate) use proof::prove;
 pub use proof::{StateLeaf, StateProof, verify_state_proof};
 pub(crate) use update::{Changes, Pages, StateTree};

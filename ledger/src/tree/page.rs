@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use daruma_types::{Hash, HashContext};
+use daruma_types::Hash;
+
+use super::hashes::Hashing;
 
 /// Children of a page: four levels of a binary tree.
 pub(crate) const SLOTS: usize = 16;
@@ -10,31 +12,10 @@ pub(crate) const SLOTS: usize = 16;
 /// Most pages on the way to a leaf: one per four bits of a key's hash.
 pub(crate) const DEPTH_MAX: usize = 64;
 
-/// What a digest of the tree is made of; its first byte, so that no kind passes for another.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Node = 0,
-    Leaf = 1,
-    Value = 2,
-}
-
 /// The root of a state without entries, and the hash of every subtree without entries.
 #[must_use]
 pub const fn empty_state_root() -> Hash {
     Hash([0; 32])
-}
-
-pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash::of(HashContext::StateTree, &[&[Kind::Node as u8], &left.0, &right.0])
-}
-
-pub(crate) fn leaf_hash(key: &Hash, value: &Hash) -> Hash {
-    Hash::of(HashContext::StateTree, &[&[Kind::Leaf as u8], &key.0, &value.0])
-}
-
-/// The hash of a value, as leaves hold it.
-pub(crate) fn value_hash(value: &[u8]) -> Hash {
-    Hash::of(HashContext::StateTree, &[&[Kind::Value as u8], value])
 }
 
 /// Where a page is: the hex digits that the hashes of all keys below it begin with.
@@ -113,29 +94,30 @@ enum Subtree {
 }
 
 impl Subtree {
-    fn of_slot(slot: &Slot) -> Self {
+    fn of_slot(slot: &Slot, hashing: &mut Hashing<'_>) -> Self {
         match slot {
             Slot::Empty => Self::Empty,
-            Slot::Leaf { key, value } => Self::Leaf(leaf_hash(key, value)),
+            Slot::Leaf { key, value } => Self::Leaf(hashing.leaf(key, value)),
             Slot::Page(hash) => Self::Node(*hash),
         }
     }
 
-    fn join(left: Self, right: Self) -> Self {
+    fn join(left: Self, right: Self, hashing: &mut Hashing<'_>) -> Self {
         match (left, right) {
             (Self::Empty, Self::Empty) => Self::Empty,
             (Self::Leaf(leaf), Self::Empty) | (Self::Empty, Self::Leaf(leaf)) => Self::Leaf(leaf),
-            (left, right) => Self::Node(node_hash(&left.hash(), &right.hash())),
+            (left, right) => Self::Node(hashing.node(&left.hash(), &right.hash())),
         }
     }
 
-    fn of(slots: &[Slot]) -> Self {
+    fn of(slots: &[Slot], hashing: &mut Hashing<'_>) -> Self {
         match slots {
             [] => Self::Empty,
-            [slot] => Self::of_slot(slot),
+            [slot] => Self::of_slot(slot, hashing),
             _ => {
                 let (left, right) = slots.split_at(slots.len() / 2);
-                Self::join(Self::of(left), Self::of(right))
+                let (left, right) = (Self::of(left, hashing), Self::of(right, hashing));
+                Self::join(left, right, hashing)
             }
         }
     }
@@ -150,7 +132,7 @@ impl Subtree {
 
 /// The hash of the subtree over some neighbouring slots (a power of two of them).
 pub(crate) fn subtree_hash(slots: &[Slot]) -> Hash {
-    Subtree::of(slots).hash()
+    Subtree::of(slots, &mut Hashing::with(None)).hash()
 }
 
 /// Four levels of the tree.
@@ -194,17 +176,21 @@ impl Page {
         }
     }
 
-    pub(crate) fn hash(&mut self) -> Hash {
-        self.subtree(1).hash()
+    pub(crate) fn hash(&mut self, hashing: &mut Hashing<'_>) -> Hash {
+        self.subtree(1, hashing).hash()
     }
 
-    fn subtree(&mut self, at: usize) -> Subtree {
+    fn subtree(&mut self, at: usize, hashing: &mut Hashing<'_>) -> Subtree {
         if let Some(Some(known)) = self.known.get(at) {
             return *known;
         }
         let found = match at.checked_sub(SLOTS) {
-            Some(index) => Subtree::of_slot(&self.slot(index)),
-            None => Subtree::join(self.subtree(2 * at), self.subtree(2 * at + 1)),
+            Some(index) => Subtree::of_slot(&self.slot(index), hashing),
+            None => {
+                let left = self.subtree(2 * at, hashing);
+                let right = self.subtree(2 * at + 1, hashing);
+                Subtree::join(left, right, hashing)
+            }
         };
         if let Some(place) = self.known.get_mut(at) {
             *place = Some(found);
@@ -282,15 +268,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_a_leaf_and_a_value_of_the_same_bytes_hash_apart() {
-        let (a, b) = (Hash([1; 32]), Hash([2; 32]));
-        let value = value_hash(&[a.0, b.0].concat());
-        assert_ne!(node_hash(&a, &b), leaf_hash(&a, &b));
-        assert_ne!(node_hash(&a, &b), value);
-        assert_ne!(leaf_hash(&a, &b), value);
-    }
-
-    #[test]
     fn a_page_that_was_changed_has_the_hash_of_one_that_never_was_otherwise() {
         let mut page = Page::default();
         // A walk through pages with many and few slots in use.
@@ -305,7 +282,8 @@ mod tests {
             };
             page.set((state >> 16) as usize % SLOTS, slot);
             if state >> 12 & 3 == 0 {
-                assert_eq!(page.hash(), subtree_hash(page.slots()));
+                let hash = page.hash(&mut Hashing::with(None));
+                assert_eq!(hash, subtree_hash(page.slots()));
             }
         }
     }

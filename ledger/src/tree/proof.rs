@@ -3,9 +3,8 @@
 use daruma_types::Hash;
 use daruma_types::codec::{Decode, Encode};
 
-use super::page::{
-    DEPTH_MAX, SLOTS, empty_state_root, leaf_hash, node_hash, subtree_hash, value_hash,
-};
+use super::hashes::{leaf_hash, node_hash, value_hash};
+use super::page::{DEPTH_MAX, SLOTS, empty_state_root, subtree_hash};
 use super::{Page, Pages, Path, Slot, damaged};
 use crate::{LedgerError, StateKey};
 

@@ -8,7 +8,7 @@ use daruma_store::{Snapshot, Store};
 use daruma_types::Hash;
 use lru::LruCache;
 
-use super::{Page, Path, Slot, damaged};
+use super::{Hashing, Page, Path, Slot, TreeHashes, damaged};
 use crate::{LedgerError, limits};
 
 /// Where pages are read.
@@ -53,6 +53,7 @@ pub(crate) type Written = Vec<(Path, Option<Arc<Page>>)>;
 #[derive(Debug)]
 pub(crate) struct StateTree {
     cache: LruCache<Path, Arc<Page>>,
+    hashes: Option<Arc<TreeHashes>>,
 }
 
 impl StateTree {
@@ -61,7 +62,12 @@ impl StateTree {
             Some(pages) => pages,
             None => NonZeroUsize::MIN,
         };
-        Self { cache: LruCache::new(PAGES) }
+        Self { cache: LruCache::new(PAGES), hashes: None }
+    }
+
+    /// Looks hashes up in `hashes` first.
+    pub(crate) fn share(&mut self, hashes: Arc<TreeHashes>) {
+        self.hashes = Some(hashes);
     }
 
     /// Works out what `changes` do to the tree in `pages`: the new root, and the pages to write. The
@@ -75,9 +81,12 @@ impl StateTree {
         let old = self.load(pages, &Path::ROOT)?.unwrap_or_default();
         let mut new = Page::clone(&old);
         let mut written = Written::new();
-        let mut walk = Walk { tree: self, pages, written: &mut written };
+        let shared = self.hashes.clone();
+        let mut hashing = Hashing::with(shared.as_deref());
+        let hashes = &mut hashing;
+        let mut walk = Walk { tree: self, pages, written: &mut written, hashes };
         walk.change_page(Path::ROOT, &mut new, &changes)?;
-        let root = new.hash();
+        let root = new.hash(&mut hashing);
         if new != *old {
             // The root's page is kept for a single entry, too: there is no slot above it.
             let row = (new != Page::default()).then(|| Arc::new(new));
@@ -104,13 +113,14 @@ impl StateTree {
     }
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'h> {
     tree: &'a mut StateTree,
     pages: &'a dyn Pages,
     written: &'a mut Written,
+    hashes: &'a mut Hashing<'h>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// Makes `changes`, all of which lie below `page`.
     fn change_page(
         &mut self,
@@ -160,7 +170,7 @@ impl Walk<'_> {
         if old.is_some_and(|old| *old == page) {
             return Ok(slot);
         }
-        let hash = page.hash();
+        let hash = page.hash(self.hashes);
         self.written.push((path, Some(Arc::new(page))));
         Ok(Slot::Page(hash))
     }

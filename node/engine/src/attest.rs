@@ -162,15 +162,11 @@ impl Attestations {
             }));
             entry.told = count;
         }
-        let others: Vec<Statement> = entry
-            .held
-            .iter()
-            .flatten()
-            .map(|a| a.statement)
-            .filter(|s| *s != own.statement)
-            .collect();
-        let outvoted =
-            others.iter().any(|s| others.iter().filter(|o| *o == s).count() >= thresholds.weak());
+        let others = || entry.held.iter().flatten().map(|a| a.statement);
+        let differs = |s: &Statement| *s != own.statement;
+        let outvoted = others()
+            .filter(differs)
+            .any(|s| others().filter(|other| *other == s).count() >= thresholds.weak());
         if outvoted && !entry.diverged {
             entry.diverged = true;
             out.observe(Observation::Diverged { height });

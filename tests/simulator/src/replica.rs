@@ -6,9 +6,9 @@ use std::sync::Arc;
 use daruma_adversary::Adversary;
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::{Context, Effect, Engine, EngineHead, RECENT_STATEMENTS_MAX};
-use daruma_ledger::{Ledger, LedgerReader};
-use daruma_store::{MemoryStore, Store, Trust};
-use daruma_types::{CertifiedBlock, ChainId, Promise, ReplicaId, Statement, Summary};
+use daruma_ledger::{Ledger, LedgerReader, TreeHashes};
+use daruma_store::{Column, MemoryStore, Store, Trust};
+use daruma_types::{CertifiedBlock, ChainId, Height, Promise, ReplicaId, Statement, Summary};
 
 /// What runs between two crashes. All of it is lost in a crash.
 pub(crate) struct Running {
@@ -62,6 +62,17 @@ pub(crate) struct Replica {
     pub(crate) rebuilt_us: VecDeque<u64>,
     /// The last summary that its engine made, for the adversary.
     pub(crate) summary: Option<Summary>,
+    /// Up to where its ledger was found to hold all that clients hold as confirmed.
+    pub(crate) found: Found,
+}
+
+/// What was once found in a store is there until the store says that a row was replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Every height up to here is confirmed, and was found.
+    pub(crate) to: Height,
+    /// [`Replica::replaced`] at that time.
+    pub(crate) replaced: u64,
 }
 
 impl Replica {
@@ -71,11 +82,13 @@ impl Replica {
         &mut self,
         automaton: Arc<dyn DynAutomaton>,
         chain: ChainId,
+        hashes: Arc<TreeHashes>,
     ) -> Result<(Vec<Effect>, Statement, u64), String> {
         // What a store keeps in memory beside its rows is lost in a crash as well.
         self.store = Arc::new(self.store.copy());
         let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
         let ledger = Ledger::open(store, automaton, chain).map_err(|error| error.to_string())?;
+        let ledger = ledger.sharing(hashes);
         let committee = Arc::clone(&self.context.committee);
         let trust = Trust { committee, verifier: Arc::clone(&self.context.verifier) };
         let clean = self.store.clean_journal(&trust).map_err(|error| error.to_string())?;
@@ -108,6 +121,12 @@ impl Replica {
         });
         self.incarnation += 1;
         Ok((effects, statement, dropped))
+    }
+
+    /// How many rows of the ledger that only ever get more were changed or lost so far.
+    pub(crate) fn replaced(&self) -> u64 {
+        let columns = [Column::Certificates, Column::Headers, Column::Receipts];
+        columns.into_iter().map(|column| self.store.replaced(column)).sum()
     }
 
     /// Stands still until then.

@@ -139,6 +139,10 @@ impl Slot {
         height: Height,
         quorum: usize,
     ) -> Option<Certificate> {
+        // Fewer votes than a quorum, for whatever block, commit none; most looks end here.
+        if self.commits.iter().flatten().count() < quorum {
+            return None;
+        }
         self.commits
             .iter()
             .flatten()

@@ -92,14 +92,20 @@ impl Checkers {
         self.confirmations.transactions
     }
 
-    /// What was confirmed must be in this ledger, which claims to have `height` blocks.
+    /// What was confirmed must be in this ledger, which claims to have `height` blocks and was found to
+    /// hold those up to `after`. Gives the height up to which all are confirmed and found.
     pub(crate) fn holds_confirmed(
         &self,
         replica: ReplicaId,
+        after: Height,
         height: Height,
         stored: impl Fn(Height) -> Option<Statement>,
-    ) -> Result<(), Broken> {
-        for (at, statement) in self.confirmations.confirmed.range(..=height) {
+    ) -> Result<Height, Broken> {
+        let mut to = after;
+        for (at, statement) in self.confirmations.confirmed.range(after.next()..) {
+            if *at > height {
+                break;
+            }
             let found = stored(*at);
             if found.is_none_or(|f| {
                 (f.block, f.receipts_root) != (statement.block, statement.receipts_root)
@@ -107,7 +113,10 @@ impl Checkers {
                 let what = format!("{replica} has {found:?} where {statement:?} was confirmed");
                 return Err((Invariant::Durability, what));
             }
+            if *at == to.next() {
+                to = *at;
+            }
         }
-        Ok(())
+        Ok(to)
     }
 }

@@ -1,10 +1,13 @@
 //! Starts, ticks, crashes and the other faults.
 
+use std::sync::Arc;
+
 use daruma_engine::{Held, Input};
 use daruma_types::{Height, ReplicaId, Statement, merkle_root};
 use rand::Rng;
 
 use super::{Event, World};
+use crate::replica::Found;
 use crate::replica::Replica;
 use crate::schedule::{Fault, Scheduled};
 use crate::{Invariant, limits};
@@ -85,7 +88,8 @@ impl World<'_> {
         let chain = self.committee.chain();
         // Its disk holds what a faulty memory promised: that may have to be repaired again.
         self.replicas[replica].transient |= self.replicas[replica].tainted;
-        match self.replicas[replica].start(self.automaton.clone(), chain) {
+        let (automaton, hashes) = (Arc::clone(&self.automaton), Arc::clone(&self.hashes));
+        match self.replicas[replica].start(automaton, chain, hashes) {
             Ok((effects, head, dropped)) => {
                 if dropped > 0 {
                     *self.stats.counts.entry("repaired: row of the journal").or_default() +=
@@ -112,9 +116,12 @@ impl World<'_> {
         }
     }
 
-    /// What clients hold as confirmed must be in this replica's ledger, up to its height.
+    /// What clients hold as confirmed must be in this replica's ledger, up to its height. What was found
+    /// there before is looked at again only if the store lost or changed rows since.
     pub(super) fn check_confirmed(&mut self, replica: usize, height: Height) {
         let id = self.replicas[replica].id;
+        let (replaced, found) = (self.replicas[replica].replaced(), self.replicas[replica].found);
+        let after = if replaced == found.replaced { found.to } else { Height(0) };
         let Some(running) = &self.replicas[replica].running else { return };
         let reader = &running.reader;
         let stored = |at: Height| {
@@ -125,8 +132,10 @@ impl World<'_> {
             let state_root = daruma_types::Hash::default();
             Some(Statement { height: at, block, state_root, receipts_root: merkle_root(&leaves) })
         };
-        let sound = self.checkers.holds_confirmed(id, height, stored);
-        self.check(sound);
+        match self.checkers.holds_confirmed(id, after, height, stored) {
+            Ok(to) => self.replicas[replica].found = Found { to, replaced },
+            Err(broken) => self.broken(broken),
+        }
     }
 
     /// An engine that was about to contradict its journal is made anew from ledger and journal: what

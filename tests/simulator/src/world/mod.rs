@@ -23,6 +23,7 @@ use daruma_append_list::AppendList;
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
 use daruma_engine::{Context, Input};
 use daruma_ledger::HeadInfo;
+use daruma_ledger::TreeHashes;
 use daruma_store::MemoryStore;
 use daruma_types::{
     ChainId, Committee, Hash, Height, PublicKey, ReplicaId, Statement, Transaction, Verifier,
@@ -38,7 +39,7 @@ use crate::parcel::Parcel;
 use crate::plan::Plan;
 use crate::queue::Queue;
 use crate::random::{Purpose, stream};
-use crate::replica::Replica;
+use crate::replica::{Found, Replica};
 use crate::schedule::{Scheduled, schedule};
 use crate::scheme::{Keys, Role};
 use crate::trace::{Sink, Trace};
@@ -133,6 +134,7 @@ pub(crate) struct World<'a> {
     committee: Arc<Committee>,
     verifier: Arc<dyn Verifier>,
     automaton: Arc<dyn DynAutomaton>,
+    hashes: Arc<TreeHashes>,
     /// The replicas by id, and behind them the second twins.
     replicas: Vec<Replica>,
     /// Who of the two twins talks to whom, and where the second one is.
@@ -201,6 +203,7 @@ impl<'a> World<'a> {
             ),
             checkers: Checkers::new(Arc::clone(&committee), Arc::clone(&verifier)),
             automaton: Arc::new(automaton()),
+            hashes: Arc::new(TreeHashes::new()),
             committee,
             verifier,
             crashes: stream(plan.seed, Purpose::Crashes),
@@ -312,6 +315,7 @@ impl<'a> World<'a> {
             adversary: None,
             rebuilt_us: Default::default(),
             summary: None,
+            found: Found::default(),
         }
     }
 
