@@ -118,7 +118,15 @@ impl Engine {
     /// Advances by one input. Total: every input is legal in every state.
     #[must_use = "a dropped effect is a broken promise"]
     pub fn step(&mut self, input: Input) -> Vec<Effect> {
-        let mut out = Outbox::default();
+        let mut effects = Vec::new();
+        self.step_into(input, &mut effects);
+        effects
+    }
+
+    /// The same, with the effects added to a list that the caller may use again and again.
+    pub fn step_into(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        let mut out = Outbox::over(core::mem::take(effects));
+        let (alone, suspects) = (input.concerns_one_module(), self.monitor.suspects());
         match input {
             Input::Tick { now_ms } => self.tick(now_ms, &mut out),
             Input::Received { from, message } => {
@@ -154,8 +162,10 @@ impl Engine {
                 }
             }
         }
-        self.settle(&mut out);
-        out.into_effects()
+        if !alone || self.monitor.suspects() != suspects {
+            self.settle(&mut out);
+        }
+        *effects = out.into_effects();
     }
 
     fn tick(&mut self, now_ms: u64, out: &mut Outbox) {

@@ -57,6 +57,27 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whether the input can move nothing but the module it is for: half of all messages are tokens,
+    /// and after each the others would look in vain for what to do. That a token makes this replica
+    /// suspect its primary is seen by the suspicion.
+    pub(crate) const fn concerns_one_module(&self) -> bool {
+        match self {
+            Self::Received { message, .. } => matches!(
+                message.message(),
+                Message::Token { .. }
+                    | Message::TokenReturn { .. }
+                    | Message::Attestation(_)
+                    | Message::StateCertificates(_)
+            ),
+            Self::Tick { .. }
+            | Self::Submitted { .. }
+            | Self::Executed { .. }
+            | Self::Ledger { .. } => false,
+        }
+    }
+}
+
 /// Whom a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {

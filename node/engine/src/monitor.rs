@@ -84,6 +84,11 @@ impl Monitor {
         self.status = VStatus::Ok;
     }
 
+    /// Whether the primary of the view is suspected.
+    pub(crate) const fn suspects(&self) -> bool {
+        self.suspects
+    }
+
     /// A block was executed: the view makes progress.
     pub(crate) const fn executed(&mut self) {
         self.progressed = true;

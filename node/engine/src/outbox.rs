@@ -14,6 +14,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Adds to `effects`.
+    pub(crate) const fn over(effects: Vec<Effect>) -> Self {
+        Self { effects }
+    }
+
     pub(crate) fn into_effects(self) -> Vec<Effect> {
         self.effects
     }

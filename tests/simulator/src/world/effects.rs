@@ -11,9 +11,10 @@ use crate::replica::Replica;
 use crate::{Invariant, describe, limits};
 
 impl World<'_> {
-    /// Puts effects in line, and performs as many as can be performed now.
-    pub(super) fn perform(&mut self, replica: usize, effects: Vec<Effect>) {
+    /// Puts effects in line, and performs as many as can be performed now. The list is empty then.
+    pub(super) fn perform(&mut self, replica: usize, effects: &mut Vec<Effect>) {
         let incarnation = self.replicas[replica].incarnation;
+        let mut effects = effects.drain(..);
         let Some(running) = &self.replicas[replica].running else { return };
         let waiting = running.outbox.len() + effects.len();
         if waiting > limits::OUTBOX_MAX {
@@ -21,7 +22,6 @@ impl World<'_> {
             self.broken((Invariant::Bounds, what));
             return;
         }
-        let mut effects = effects.into_iter();
         // With an empty line, what stands before the first promise need not go through it.
         if running.outbox.is_empty() {
             while effects.as_slice().first().is_some_and(|e| !matches!(e, Effect::Promise { .. })) {
@@ -32,9 +32,12 @@ impl World<'_> {
                 }
             }
         }
-        let Some(running) = &mut self.replicas[replica].running else { return };
-        running.outbox.extend(effects);
-        self.pump(replica);
+        if let Some(running) = &mut self.replicas[replica].running
+            && effects.len() > 0
+        {
+            running.outbox.extend(effects);
+            self.pump(replica);
+        }
     }
 
     /// Performs effects from the front of the line, up to a promise that is not durable.

@@ -90,7 +90,7 @@ impl World<'_> {
         self.replicas[replica].transient |= self.replicas[replica].tainted;
         let (automaton, hashes) = (Arc::clone(&self.automaton), Arc::clone(&self.hashes));
         match self.replicas[replica].start(automaton, chain, hashes) {
-            Ok((effects, head, dropped)) => {
+            Ok((mut effects, head, dropped)) => {
                 if dropped > 0 {
                     *self.stats.counts.entry("repaired: row of the journal").or_default() +=
                         dropped;
@@ -107,7 +107,7 @@ impl World<'_> {
                 self.queue.push(at_us, Event::Tick { replica, incarnation });
                 let tell_us = self.now_us + self.plan.ledger_every_ms * 1000;
                 self.queue.push(tell_us, Event::TellHead { replica, incarnation });
-                self.perform(replica, effects);
+                self.perform(replica, &mut effects);
             }
             Err(error) => {
                 let what = format!("{id} does not start: {error}");

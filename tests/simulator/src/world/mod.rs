@@ -21,7 +21,7 @@ use std::sync::Arc;
 use daruma_adversary::{Behaviour, Switching, Twins};
 use daruma_append_list::AppendList;
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
-use daruma_engine::{Context, Input};
+use daruma_engine::{Context, Effect, Input};
 use daruma_ledger::HeadInfo;
 use daruma_ledger::TreeHashes;
 use daruma_store::MemoryStore;
@@ -143,6 +143,8 @@ pub(crate) struct World<'a> {
     holding: Holding,
     clients: Clients,
     checkers: Checkers,
+    /// Empty between two steps: the list that engines write their effects to.
+    effects: Vec<Effect>,
     crashes: ChaCha8Rng,
     calm_us: Option<u64>,
     ended: bool,
@@ -202,6 +204,7 @@ impl<'a> World<'a> {
                 stream(plan.seed, Purpose::Clients),
             ),
             checkers: Checkers::new(Arc::clone(&committee), Arc::clone(&verifier)),
+            effects: Vec::new(),
             automaton: Arc::new(automaton()),
             hashes: Arc::new(TreeHashes::new()),
             committee,
@@ -375,8 +378,10 @@ impl<'a> World<'a> {
     /// Gives an input to an engine, and performs what comes of it.
     fn step(&mut self, replica: usize, input: Input) {
         let Some(running) = &mut self.replicas[replica].running else { return };
-        let effects = running.engine.step(input);
-        self.perform(replica, effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        running.engine.step_into(input, &mut effects);
+        self.perform(replica, &mut effects);
+        self.effects = effects;
     }
 
     fn broken(&mut self, (invariant, what): Broken) {
