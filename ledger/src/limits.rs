@@ -11,6 +11,9 @@ pub const ABORT_PANICKED: u32 = 2;
 /// The receipt code of a transaction that wrote a key or a value over the automaton's bounds.
 pub const ABORT_OVER_BOUND: u32 = 3;
 
+/// Replaced pages kept as room for new ones: what a small block replaces. Past it they are given back.
+pub const TREE_SPARE_PAGES: usize = 32;
+
 /// Hashes that a [`crate::TreeHashes`] remembers, in about 100 KiB: those of the last blocks, since
 /// the ledgers that share it execute a block within a short time. A power of two.
 pub const TREE_HASHES: usize = 1024;

@@ -216,7 +216,13 @@ impl Page {
     /// Two bits per slot say what it is; then its one or two hashes, slot by slot.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut kinds = 0_u32;
-        let mut bytes = Vec::with_capacity(4 + SLOTS * 64);
+        let size = |slot: &Slot| match slot {
+            Slot::Empty => 0,
+            Slot::Leaf { .. } => 64,
+            Slot::Page(_) => 32,
+        };
+        // Exactly: a store in memory keeps the bytes as they are.
+        let mut bytes = Vec::with_capacity(4 + self.slots.iter().map(size).sum::<usize>());
         bytes.extend_from_slice(&[0; 4]);
         for (index, slot) in self.slots.iter().enumerate() {
             let kind = match slot {

@@ -54,6 +54,9 @@ pub(crate) type Written = Vec<(Path, Option<Arc<Page>>)>;
 pub(crate) struct StateTree {
     cache: LruCache<Path, Arc<Page>>,
     hashes: Option<Arc<TreeHashes>>,
+    /// Pages that were replaced in the cache: room for those that come next. Each is large enough to
+    /// be dear to get and give back, and a block replaces a dozen.
+    spare: Vec<Arc<Page>>,
 }
 
 impl StateTree {
@@ -62,7 +65,7 @@ impl StateTree {
             Some(pages) => pages,
             None => NonZeroUsize::MIN,
         };
-        Self { cache: LruCache::new(PAGES), hashes: None }
+        Self { cache: LruCache::new(PAGES), hashes: None, spare: Vec::new() }
     }
 
     /// Looks hashes up in `hashes` first.
@@ -89,7 +92,7 @@ impl StateTree {
         let root = new.hash(&mut hashing);
         if new != *old {
             // The root's page is kept for a single entry, too: there is no slot above it.
-            let row = (new != Page::default()).then(|| Arc::new(new));
+            let row = (new != Page::default()).then(|| self.boxed(new));
             written.push((Path::ROOT, row));
         }
         Ok((root, written))
@@ -98,11 +101,25 @@ impl StateTree {
     /// The pages are in the store: the next update sees them.
     pub(crate) fn written(&mut self, written: Written) {
         for (path, page) in written {
-            match page {
+            let before = match page {
                 Some(page) => self.cache.put(path, page),
                 None => self.cache.pop(&path),
             };
+            if let Some(before) = before.filter(|_| self.spare.len() < limits::TREE_SPARE_PAGES) {
+                self.spare.push(before);
+            }
         }
+    }
+
+    /// Puts a page where a spare one was, if there is one that nobody else holds.
+    fn boxed(&mut self, page: Page) -> Arc<Page> {
+        if let Some(mut spare) = self.spare.pop()
+            && let Some(room) = Arc::get_mut(&mut spare)
+        {
+            *room = page;
+            return spare;
+        }
+        Arc::new(page)
     }
 
     fn load(&mut self, pages: &dyn Pages, path: &Path) -> Result<Option<Arc<Page>>, LedgerError> {
@@ -171,7 +188,8 @@ impl Walk<'_, '_> {
             return Ok(slot);
         }
         let hash = page.hash(self.hashes);
-        self.written.push((path, Some(Arc::new(page))));
+        let page = self.tree.boxed(page);
+        self.written.push((path, Some(page)));
         Ok(Slot::Page(hash))
     }
 }

@@ -56,12 +56,14 @@ impl Committee {
     }
 
     /// The chain that all signatures cover.
+    #[inline]
     #[must_use]
     pub const fn chain(&self) -> ChainId {
         self.chain
     }
 
     /// The vote counts.
+    #[inline]
     #[must_use]
     pub const fn thresholds(&self) -> Thresholds {
         self.thresholds
@@ -79,6 +81,7 @@ impl Committee {
     }
 
     /// The replica `id`, if the chainspec has it.
+    #[inline]
     #[must_use]
     pub fn replica(&self, id: ReplicaId) -> Option<&Replica> {
         self.replicas.get(id.index())

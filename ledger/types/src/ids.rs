@@ -57,6 +57,7 @@ counter!(
 impl Ballot {
     /// The ballot of `view` under the certified view establishment, where the two are one number
     /// (DESIGN 4.2).
+    #[inline]
     #[must_use]
     pub const fn of_view(view: View) -> Self {
         Self(view.0)
@@ -69,6 +70,7 @@ pub struct ReplicaId(pub u16);
 
 impl ReplicaId {
     /// As an index into an array of `n`.
+    #[inline]
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize

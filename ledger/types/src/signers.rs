@@ -12,6 +12,7 @@ impl SignerSet {
     pub const EMPTY: Self = Self(0);
 
     /// Adds `id`; false if it was there, or cannot be a replica.
+    #[inline]
     pub fn insert(&mut self, id: ReplicaId) -> bool {
         if id.index() >= limits::REPLICAS_MAX || self.contains(id) {
             return false;
@@ -21,24 +22,28 @@ impl SignerSet {
     }
 
     /// Whether `id` is in the set.
+    #[inline]
     #[must_use]
     pub const fn contains(self, id: ReplicaId) -> bool {
         id.index() < limits::REPLICAS_MAX && self.0 & (1 << id.0) != 0
     }
 
     /// How many are in the set.
+    #[inline]
     #[must_use]
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
     /// Whether nobody is.
+    #[inline]
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// The members in ascending order.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = ReplicaId> {
         (0..limits::REPLICAS_MAX as u16).map(ReplicaId).filter(move |id| self.contains(*id))
     }

@@ -53,48 +53,56 @@ impl Thresholds {
     }
 
     /// The largest `f` with `n >= 3f+1`; 0 for `n = 0`.
+    #[inline]
     #[must_use]
     pub const fn largest_faulty(replicas: usize) -> usize {
         replicas.saturating_sub(1) / 3
     }
 
     /// `n`.
+    #[inline]
     #[must_use]
     pub const fn replicas(self) -> usize {
         self.replicas
     }
 
     /// `f`.
+    #[inline]
     #[must_use]
     pub const fn faulty_max(self) -> usize {
         self.faulty_max
     }
 
     /// Prepare, commit, attest: any two quorums share at least `f+1` replicas.
+    #[inline]
     #[must_use]
     pub const fn quorum(self) -> usize {
         (self.replicas + self.faulty_max + 1).div_ceil(2)
     }
 
     /// `n-f`: as many as can be waited for; moves the view establishment.
+    #[inline]
     #[must_use]
     pub const fn strong(self) -> usize {
         self.replicas - self.faulty_max
     }
 
     /// `f+1`: at least one of them is correct.
+    #[inline]
     #[must_use]
     pub const fn weak(self) -> usize {
         self.faulty_max + 1
     }
 
     /// `n-2f`: this many equal demands make a replica stop serving and join (thesis 2.6.3).
+    #[inline]
     #[must_use]
     pub const fn joining(self) -> usize {
         self.replicas - 2 * self.faulty_max
     }
 
     /// The replica that is primary of view or ballot `number`.
+    #[inline]
     #[must_use]
     pub const fn primary(self, number: u64) -> ReplicaId {
         // The remainder is below n <= 64, so it fits.

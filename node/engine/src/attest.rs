@@ -150,23 +150,22 @@ impl Attestations {
     fn evaluate(&mut self, height: Height, context: &Context, out: &mut Outbox) {
         let thresholds = context.thresholds();
         let Some(entry) = self.entries.get_mut(&height) else { return };
-        let Some(own) = entry.held.get(context.own.index()).copied().flatten() else { return };
-        let equal = || entry.held.iter().flatten().filter(|a| a.statement == own.statement);
-        let count = equal().count();
+        let Some(Some(own)) = entry.held.get(context.own.index()) else { return };
+        let own = own.statement;
+        let equal = || entry.held.iter().flatten().filter(|a| a.statement == own);
+        let (held, count) = (entry.held.iter().flatten().count(), equal().count());
         let due = [thresholds.weak(), thresholds.quorum()];
         if due.iter().any(|due| count >= *due && entry.told < *due) {
             out.push(Effect::Attested(StateCertificate {
-                statement: own.statement,
+                statement: own,
                 signers: equal().map(|a| a.replica).collect(),
                 signatures: equal().map(|a| a.signature).collect(),
             }));
             entry.told = count;
         }
-        let others = || entry.held.iter().flatten().map(|a| a.statement);
-        let differs = |s: &Statement| *s != own.statement;
-        let outvoted = others()
-            .filter(differs)
-            .any(|s| others().filter(|other| *other == s).count() >= thresholds.weak());
+        let others = || entry.held.iter().flatten().map(|a| &a.statement).filter(|s| **s != own);
+        let outvoted = held.saturating_sub(count) >= thresholds.weak()
+            && others().any(|s| others().filter(|o| *o == s).count() >= thresholds.weak());
         if outvoted && !entry.diverged {
             entry.diverged = true;
             out.observe(Observation::Diverged { height });

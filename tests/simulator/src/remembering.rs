@@ -6,12 +6,9 @@ use daruma_types::{PublicKey, Signature, Verifier};
 
 use crate::limits;
 
-/// Asks another verifier, once for each signature that is met again soon: whoever keeps a certificate,
-/// or is sent one, checks the same signatures anew, and the answer depends on nothing but the
-/// arguments. Those are compared in full; a refusal is never remembered.
-pub(crate) struct Remembering {
-    inner: Arc<dyn Verifier>,
-    /// What was found good, each at a place that its signature gives; a later one replaces it.
+/// Signatures known to be good, each at a place that it gives itself; a later one replaces it.
+#[derive(Debug)]
+pub(crate) struct Known {
     good: Mutex<Vec<Good>>,
 }
 
@@ -22,28 +19,66 @@ struct Good {
     content: Vec<u8>,
 }
 
+impl Known {
+    pub(crate) fn new() -> Self {
+        Self { good: Mutex::new(vec![Good::default(); limits::VERIFIED_MAX]) }
+    }
+
+    /// Calls `act` with the entry at the signature's place, and whether it is this one.
+    fn at<T>(
+        &self,
+        key: &PublicKey,
+        content: &[u8],
+        signature: &Signature,
+        act: impl FnOnce(bool, &mut Good) -> T,
+    ) -> T {
+        let place = usize::from(u16::from_le_bytes([signature.0[0], signature.0[1]]));
+        // A run has one thread, and nothing panics while it holds the lock.
+        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = &mut good[place % limits::VERIFIED_MAX];
+        let same = entry.signature.as_ref() == Some(signature)
+            && entry.key == *key
+            && entry.content == content;
+        act(same, entry)
+    }
+
+    /// Keeps in mind that `signature` is `key`'s on `content`.
+    pub(crate) fn note(&self, key: &PublicKey, content: &[u8], signature: &Signature) {
+        self.at(key, content, signature, |_, entry| entry.set(key, content, signature));
+    }
+}
+
+impl Good {
+    fn set(&mut self, key: &PublicKey, content: &[u8], signature: &Signature) {
+        (self.key, self.signature) = (*key, Some(*signature));
+        self.content.clear();
+        self.content.extend_from_slice(content);
+    }
+}
+
+/// Asks another verifier, once for each signature that is met again soon: whoever keeps a certificate,
+/// or is sent one, checks the same signatures anew, and the answer depends on nothing but the
+/// arguments. Those are compared in full; a refusal is never remembered.
+pub(crate) struct Remembering {
+    inner: Arc<dyn Verifier>,
+    known: Arc<Known>,
+}
+
 impl Remembering {
-    pub(crate) fn new(inner: Arc<dyn Verifier>) -> Self {
-        Self { inner, good: Mutex::new(vec![Good::default(); limits::VERIFIED_MAX]) }
+    pub(crate) fn new(inner: Arc<dyn Verifier>, known: Arc<Known>) -> Self {
+        Self { inner, known }
     }
 }
 
 impl Verifier for Remembering {
     fn verify(&self, key: &PublicKey, content: &[u8], signature: &Signature) -> bool {
-        let place = usize::from(u16::from_le_bytes([signature.0[0], signature.0[1]]));
-        // A run has one thread, and nothing panics while it holds the lock.
-        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = &mut good[place % limits::VERIFIED_MAX];
-        if known.signature == Some(*signature) && known.key == *key && known.content == content {
-            return true;
-        }
-        if !self.inner.verify(key, content, signature) {
-            return false;
-        }
-        (known.key, known.signature) = (*key, Some(*signature));
-        known.content.clear();
-        known.content.extend_from_slice(content);
-        true
+        self.known.at(key, content, signature, |same, entry| {
+            let good = same || self.inner.verify(key, content, signature);
+            if good && !same {
+                entry.set(key, content, signature);
+            }
+            good
+        })
     }
 }
 
@@ -67,7 +102,8 @@ mod tests {
     #[test]
     fn only_what_was_found_good_is_answered_from_memory_and_only_as_a_whole() {
         let inner = Arc::new(Counting::default());
-        let remembering = Remembering::new(Arc::clone(&inner) as Arc<dyn Verifier>);
+        let verifier = Arc::clone(&inner) as Arc<dyn Verifier>;
+        let remembering = Remembering::new(verifier, Arc::new(Known::new()));
         let (key, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
         let asks = |key: &PublicKey, content: &[u8], byte: u8| {
             let before = inner.0.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use daruma_types::{Ed25519, PublicKey, SecretKey, Signature, Signer, Verifier};
 
-use crate::remembering::Remembering;
+use crate::remembering::{Known, Remembering};
 
 /// Which signatures a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +34,7 @@ pub enum Role {
 pub struct Keys {
     scheme: Scheme,
     master: [u8; 32],
+    known: Arc<Known>,
 }
 
 impl Keys {
@@ -41,7 +42,7 @@ impl Keys {
     #[must_use]
     pub fn new(scheme: Scheme, seed: u64) -> Self {
         let master = blake3::derive_key("daruma simulator keys", &seed.to_le_bytes());
-        Self { scheme, master }
+        Self { scheme, master, known: Arc::new(Known::new()) }
     }
 
     /// The signer of one replica or client.
@@ -52,7 +53,8 @@ impl Keys {
         match self.scheme {
             Scheme::Fast => {
                 let public = PublicKey(own);
-                Arc::new(FastSigner { public, secret: secret(&self.master, &public) })
+                let (secret, known) = (secret(&self.master, &public), Arc::clone(&self.known));
+                Arc::new(FastSigner { public, secret, known })
             }
             Scheme::Ed25519 => Arc::new(SecretKey::from_bytes(&own)),
         }
@@ -61,10 +63,11 @@ impl Keys {
     /// What checks the signatures of all of them, each once if it is met again soon.
     #[must_use]
     pub fn verifier(&self) -> Arc<dyn Verifier> {
-        Arc::new(Remembering::new(match self.scheme {
+        let verifier: Arc<dyn Verifier> = match self.scheme {
             Scheme::Fast => Arc::new(FastVerifier { master: self.master }),
             Scheme::Ed25519 => Arc::new(Ed25519),
-        }))
+        };
+        Arc::new(Remembering::new(verifier, Arc::clone(&self.known)))
     }
 }
 
@@ -72,6 +75,8 @@ impl Keys {
 struct FastSigner {
     public: PublicKey,
     secret: [u8; 32],
+    /// Told of what is signed: to verify it would be the same hash once more.
+    known: Arc<Known>,
 }
 
 struct FastVerifier {
@@ -99,7 +104,9 @@ impl Signer for FastSigner {
     }
 
     fn sign(&self, content: &[u8]) -> Signature {
-        mac(&self.secret, content)
+        let signature = mac(&self.secret, content);
+        self.known.note(&self.public, content, &signature);
+        signature
     }
 }
 
@@ -118,18 +125,20 @@ mod tests {
         for scheme in [Scheme::Fast, Scheme::Ed25519] {
             let keys = Keys::new(scheme, 1);
             let (alice, bob) = (keys.signer(Role::Replica, 0), keys.signer(Role::Client, 0));
-            let verifier = keys.verifier();
             let signature = alice.sign(b"content");
             assert_eq!(signature, alice.sign(b"content"));
-            assert!(verifier.verify(&alice.public_key(), b"content", &signature));
-            assert!(!verifier.verify(&alice.public_key(), b"other", &signature));
-            assert!(!verifier.verify(&bob.public_key(), b"content", &signature));
             let stranger = Keys::new(scheme, 2).signer(Role::Replica, 0);
             assert_ne!(stranger.public_key(), alice.public_key());
-            for byte in [0, 31, 32, 63] {
-                let mut bent = signature;
-                bent.0[byte] ^= 1;
-                assert!(!verifier.verify(&alice.public_key(), b"content", &bent));
+            // One that knows what was signed, and one that has to find out.
+            for verifier in [keys.verifier(), Keys::new(scheme, 1).verifier()] {
+                assert!(verifier.verify(&alice.public_key(), b"content", &signature));
+                assert!(!verifier.verify(&alice.public_key(), b"other", &signature));
+                assert!(!verifier.verify(&bob.public_key(), b"content", &signature));
+                for byte in [0, 31, 32, 63] {
+                    let mut bent = signature;
+                    bent.0[byte] ^= 1;
+                    assert!(!verifier.verify(&alice.public_key(), b"content", &bent));
+                }
             }
         }
     }
