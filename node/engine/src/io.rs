@@ -72,6 +72,7 @@ impl Input {
             ),
             Self::Tick { .. }
             | Self::Submitted { .. }
+            | Self::Nonces { .. }
             | Self::Executed { .. }
             | Self::Ledger { .. } => false,
         }

@@ -16,7 +16,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Adds to `effects`.
     pub(crate) const fn over(effects: Vec<Effect>) -> Self {
-        Self { effects }
+        Self { effects, repairs: 0 }
     }
 
     pub(crate) fn into_effects(self) -> Vec<Effect> {

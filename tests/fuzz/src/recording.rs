@@ -136,7 +136,7 @@ impl Network {
                     // Memory does not fail.
                     let _ = self.replicas[index].store.put_state_certificate(&certificate);
                 }
-                Effect::Pooled(_) | Effect::Observed(_) => {}
+                Effect::Pooled(_) | Effect::LookUpNonces(_) | Effect::Observed(_) => {}
             }
         }
     }

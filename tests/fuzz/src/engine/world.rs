@@ -151,7 +151,8 @@ impl World {
                     let head = self.replica.ledger.head().claim.height;
                     assert!(from <= head || self.oracles.damaged, "{from} is not in the ledger");
                 }
-                Effect::Pooled(_) => {}
+                // A ledger may take as long as it likes to answer.
+                Effect::Pooled(_) | Effect::LookUpNonces(_) => {}
             }
         }
         self.oracles.bounded(&self.replica.engine.status());

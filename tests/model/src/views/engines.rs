@@ -98,6 +98,7 @@ fn send(from: usize, effects: Vec<Effect>, count: usize, wire: &mut Wire) {
             Effect::Send { to, message } => messages.push((to, message)),
             Effect::Execute(_)
             | Effect::ServeBlocks { .. }
+            | Effect::LookUpNonces(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => {}

@@ -203,6 +203,7 @@ fn one_step(replicas: &Replicas, held: Proof, received: Proof) -> Result<Step, S
             Effect::Send { message, .. } => reports |= is_report(message),
             Effect::Execute(_)
             | Effect::ServeBlocks { .. }
+            | Effect::LookUpNonces(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => {}
