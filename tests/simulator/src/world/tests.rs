@@ -105,7 +105,7 @@ fn an_engine_about_to_contradict_its_journal_says_nothing_is_made_anew_and_goes_
     };
     for _ in 0..2 {
         world.now_us += 1;
-        world.perform(1, vec![contradiction.clone()]);
+        world.perform(1, &mut vec![contradiction.clone()]);
         let incarnation = world.replicas[1].incarnation;
         world.synced(1, incarnation);
         assert_eq!(world.replicas[1].incarnation, incarnation + 2, "ended and started");
