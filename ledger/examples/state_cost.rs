@@ -6,15 +6,20 @@ use std::time::{Duration, Instant};
 
 use daruma_automaton_api::serde_json::Value;
 use daruma_automaton_api::{Abort, At, DynAutomaton, Malformed, QueryError, State, StateView};
-use daruma_ledger::Ledger;
+use daruma_ledger::{Depth, Ledger, Trust};
 use daruma_store::{RocksStore, Store};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, ChainId, Hash, PublicKey, ReplicaId, Signature, SignerSet,
-    Transaction, VoteKind,
+    Block, Certificate, CertifiedBlock, ChainId, Committee, Ed25519, Hash, PublicKey, Replica,
+    ReplicaId, SecretKey, Signature, Signer, Transaction, Vote, VoteKind,
 };
 
 const CHAIN: ChainId = ChainId(Hash([1; 32]));
 const KEYS_PER_BLOCK: u64 = 1000;
+
+/// The only replica's key.
+fn key() -> SecretKey {
+    SecretKey::from_bytes(&[1; 32])
+}
 
 /// Puts the operation as a key.
 struct Put;
@@ -70,14 +75,12 @@ fn append(
     let claim = &ledger.head().claim;
     let block =
         Block::build(CHAIN, claim.height.next(), claim.hash, ReplicaId(0), *next, transactions);
-    let certificate = Certificate {
-        kind: VoteKind::Commit,
-        ballot: Default::default(),
-        height: block.header.height,
-        hash: block.hash(),
-        signers: SignerSet::EMPTY,
-        signatures: Vec::new(),
-    };
+    let (kind, ballot) = (VoteKind::Commit, Default::default());
+    let (height, hash) = (block.header.height, block.hash());
+    let vote = Vote::sign(kind, CHAIN, ballot, height, hash, &key());
+    let signers = [ReplicaId(0)].into_iter().collect();
+    let signatures = vec![vote.signature];
+    let certificate = Certificate { kind, ballot, height, hash, signers, signatures };
     let block = CertifiedBlock { block: Arc::new(block), certificate };
     let start = Instant::now();
     ledger.execute(&block)?;
@@ -87,7 +90,10 @@ fn append(
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store: Arc<dyn Store> = Arc::new(RocksStore::open(folder.path())?);
-    let mut ledger = Ledger::open(store, Arc::new(Put), CHAIN)?;
+    let replica = Replica { name: "one".into(), key: key().public_key() };
+    let committee = Arc::new(Committee::new(CHAIN, 0, vec![replica])?);
+    let trust = Trust { committee, verifier: Arc::new(Ed25519) };
+    let (mut ledger, _) = Ledger::open(store, Arc::new(Put), trust, Depth::Recent)?;
     let mut next = 0;
     for size in [1, 10_000, 1_000_000] {
         while next < size {

@@ -64,4 +64,10 @@ impl LedgerError {
             Self::Store(_) | Self::Damaged { .. } => false,
         }
     }
+
+    /// Whether something stored is damaged: then the ledger is to be checked again, which repairs it.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Store(StoreError::Damaged { .. }))
+    }
 }

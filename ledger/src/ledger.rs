@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_store::{Commit, Head, Store};
+use daruma_store::{Commit, Head, Store, Trust};
 use daruma_types::{
     CertifiedBlock, ChainId, Hash, HeadClaim, Height, PublicKey, Receipt, Statement, VoteKind,
-    merkle_root,
+    limits as hard, merkle_root,
 };
 
 use crate::execute::{self, Results};
-use crate::tree::{Changes, Hashing, Pages, Path, StateTree, TreeHashes, value_hash};
+use crate::opening::{self, Depth, LedgerRepair};
+use crate::tree::{Changes, StateTree, TreeHashes, value_hash};
 use crate::{LedgerError, LedgerReader, StateKey, empty_state_root};
 
 /// The last executed block.
@@ -71,11 +72,11 @@ pub struct Executed {
 
 /// Executes certified blocks in order, and stores each with all that follows from it in one write.
 pub struct Ledger {
-    store: Arc<dyn Store>,
-    automaton: Arc<dyn DynAutomaton>,
-    chain: ChainId,
-    head: HeadInfo,
-    tree: StateTree,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) automaton: Arc<dyn DynAutomaton>,
+    pub(crate) trust: Trust,
+    pub(crate) head: HeadInfo,
+    pub(crate) tree: StateTree,
 }
 
 impl fmt::Debug for Ledger {
@@ -89,21 +90,20 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger of `chain` in `store`, at the genesis if the store is empty. There must be one
-    /// ledger at a time for a store.
+    /// Opens the ledger of `trust`'s chain in `store`, at the genesis if the store is empty, and
+    /// repairs what is damaged there as far as `depth` looks; see `opening/mod.rs` for how. What was
+    /// repaired is told. There must be one ledger at a time for a store.
     ///
     /// # Errors
-    /// [`LedgerError::OtherChain`] for the store of another chain; [`LedgerError::Damaged`] if head,
-    /// block, certificate and state root do not belong together.
+    /// [`LedgerError::OtherChain`] for the store of another chain; [`LedgerError::Store`] if the store
+    /// cannot be read or written at all.
     pub fn open(
         store: Arc<dyn Store>,
         automaton: Arc<dyn DynAutomaton>,
-        chain: ChainId,
-    ) -> Result<Self, LedgerError> {
-        let head = HeadInfo::load(store.as_ref(), chain, store.head()?)?;
-        let ledger = Self { store, automaton, chain, head, tree: StateTree::new() };
-        ledger.check_head()?;
-        Ok(ledger)
+        trust: Trust,
+        depth: Depth,
+    ) -> Result<(Self, Vec<LedgerRepair>), LedgerError> {
+        opening::open(store, automaton, trust, depth)
     }
 
     /// Lets this ledger and others of the process share what they hash; see [`TreeHashes`].
@@ -113,36 +113,20 @@ impl Ledger {
         self
     }
 
-    /// That the stored head, its block, its certificate and the state tree's root fit together.
-    fn check_head(&self) -> Result<(), LedgerError> {
-        let HeadInfo { claim, statement, .. } = &self.head;
-        let height = claim.height;
-        let damaged = |what: &str| Err(LedgerError::Damaged { height, what: what.into() });
-        if height > Height(0) {
-            match self.store.header(&claim.hash)? {
-                None => return damaged("the head's header is missing"),
-                Some(header) if header.chain != self.chain => {
-                    let (found, expected) = (header.chain, self.chain);
-                    return Err(LedgerError::OtherChain { found, expected });
-                }
-                Some(header) if header.hash() != claim.hash || header.height != height => {
-                    return damaged("the head's header is another block's");
-                }
-                Some(_) => {}
-            }
-            if claim.certificate.as_ref().is_none_or(|c| c.height != height || c.hash != claim.hash)
-            {
-                return damaged("the head's certificate is another block's");
-            }
-        }
-        if statement.height != height || statement.block != claim.hash {
-            return damaged("the head's statement is about another block");
-        }
-        let mut root = Pages::page(&self.store.as_ref(), &Path::ROOT)?.unwrap_or_default();
-        if root.hash(&mut Hashing::with(None)) != statement.state_root {
-            return damaged("the root of the state tree is not the head's");
-        }
-        Ok(())
+    /// Checks and repairs the store again, as an opening does: after a row was found damaged while
+    /// executing, or when the other replicas attest another state.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; the ledger is to be opened again then.
+    pub fn check_again(&mut self, depth: Depth) -> Result<Vec<LedgerRepair>, LedgerError> {
+        let (store, automaton) = (Arc::clone(&self.store), Arc::clone(&self.automaton));
+        let (checked, repairs) = opening::open(store, automaton, self.trust.clone(), depth)?;
+        *self = checked;
+        Ok(repairs)
+    }
+
+    pub(crate) fn chain(&self) -> ChainId {
+        self.trust.chain()
     }
 
     /// The last executed block.
@@ -154,11 +138,13 @@ impl Ledger {
     /// A reader of this ledger's store.
     #[must_use]
     pub fn reader(&self) -> LedgerReader {
-        LedgerReader::new(Arc::clone(&self.store), self.chain)
+        LedgerReader::new(Arc::clone(&self.store), self.chain())
     }
 
     /// Executes the block above the head and makes it durable with everything that follows from it.
-    /// The certificate and the transactions' signatures must have been verified.
+    /// This is the last door before the ledger: whoever gives the block may be wrong about it, so the
+    /// certificate is verified here, and that the transactions are the certified ones. Their signatures
+    /// were checked by the replicas that signed the certificate.
     ///
     /// A transaction whose nonce does not exceed its client's last executed one is superseded. All
     /// others use up their nonce, whether they take effect or abort; an operation that does not
@@ -167,12 +153,27 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]; the ledger is as it was before.
     pub fn execute(&mut self, block: &CertifiedBlock) -> Result<Executed, LedgerError> {
+        self.check_next(block)?;
+        let height = block.block.header.height;
+        let (count_max, bytes_max) = (hard::BLOCK_TRANSACTIONS_MAX, hard::BLOCK_BYTES_MAX);
+        let whole = block.block.verify_shape(self.chain(), count_max, bytes_max).is_ok();
+        if !whole || !self.trust.holds(VoteKind::Commit, &block.certificate) {
+            return Err(LedgerError::Certificate { height });
+        }
+        self.execute_verified(block)
+    }
+
+    /// Executes a block that is certified and whole.
+    pub(crate) fn execute_verified(
+        &mut self,
+        block: &CertifiedBlock,
+    ) -> Result<Executed, LedgerError> {
         let hash = self.check_next(block)?;
         let header = &block.block.header;
         let Results { transactions, receipts, nonces, changes } = execute::execute(
             self.store.as_ref(),
             self.automaton.as_ref(),
-            self.chain,
+            self.chain(),
             &block.block,
         )?;
         let leaves: Changes = changes
@@ -210,8 +211,8 @@ impl Ledger {
         let header = &block.block.header;
         let height = header.height;
         let head = &self.head.claim;
-        if header.chain != self.chain {
-            return Err(LedgerError::OtherChain { found: header.chain, expected: self.chain });
+        if header.chain != self.chain() {
+            return Err(LedgerError::OtherChain { found: header.chain, expected: self.chain() });
         }
         if Some(height.0) != head.height.0.checked_add(1) {
             return Err(LedgerError::NotNext { found: height, head: head.height });

@@ -29,13 +29,16 @@ mod execute;
 mod keys;
 mod ledger;
 pub mod limits;
+mod opening;
 mod proof;
 mod reader;
 mod tree;
 
+pub use daruma_store::Trust;
 pub use error::LedgerError;
 pub use keys::StateKey;
 pub use ledger::{Executed, HeadInfo, Ledger};
+pub use opening::{Depth, LedgerRepair, Remedy};
 pub use proof::{ProofError, TransactionProof};
 pub use reader::{LedgerReader, StateAnswer, StateAt};
 pub use tree::{StateLeaf, StateProof, TreeHashes, empty_state_root, verify_state_proof};

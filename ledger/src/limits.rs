@@ -17,3 +17,13 @@ pub const TREE_SPARE_PAGES: usize = 32;
 /// Hashes that a [`crate::TreeHashes`] remembers, in about 100 KiB: those of the last blocks, since
 /// the ledgers that share it execute a block within a short time. A power of two.
 pub const TREE_HASHES: usize = 1024;
+
+/// Blocks that every start checks with all that follows from them: more than are in flight when the
+/// power fails, and what this replica attests again.
+pub const RECENT_BLOCKS: u64 = 256;
+
+/// Entries of the state, and pages of its tree, that every start checks: less than a second's work.
+pub const RECENT_ENTRIES: u64 = 65_536;
+
+/// Repairs that an opening tells one by one.
+pub const REPAIRS_TOLD_MAX: usize = 256;

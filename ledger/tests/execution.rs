@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use daruma_automaton_api::limits::REPLY_BYTES_MAX;
 use daruma_ledger::{
-    HeadInfo, Ledger, LedgerError, LedgerReader, empty_state_root,
+    Depth, HeadInfo, Ledger, LedgerError, LedgerReader, empty_state_root,
     limits::{ABORT_OVER_BOUND, ABORT_PANICKED},
 };
 use daruma_store::{Column, Location, MemoryStore, RocksStore, Store};
 use daruma_types::{ChainId, Hash, Height, Outcome, Signer, VoteKind};
 use support::{
-    CHAIN, Script, block_on, certified, client, ledger_on, on_both, outcomes, replied, run,
-    transaction,
+    CHAIN, block_on, certified, client, ledger_on, on_both, outcomes, replied, run, transaction,
+    trust,
 };
 
 fn value(reader: &LedgerReader, key: &str) -> Option<Vec<u8>> {
@@ -261,25 +261,6 @@ fn blocks_for_a_replica_that_lags_keep_to_both_bounds() {
 }
 
 #[test]
-fn a_store_that_holds_something_else_is_refused_at_the_start() {
-    let store = Arc::new(MemoryStore::new());
-    let mut ledger = ledger_on(Arc::clone(&store) as Arc<dyn Store>);
-    run(&mut ledger, vec![transaction(0, 1, "+a=1"), transaction(1, 1, "+b=1")]);
-    let open = |store: MemoryStore, chain| Ledger::open(Arc::new(store), Arc::new(Script), chain);
-    assert!(open(store.copy(), CHAIN).is_ok());
-    let other = open(store.copy(), ChainId(Hash([9; 32])));
-    assert!(matches!(other, Err(LedgerError::OtherChain { .. })));
-    for column in [Column::Headers, Column::Certificates, Column::Tree] {
-        let damaged = store.copy();
-        for key in damaged.keys(column) {
-            damaged.damage(column, &key, None);
-        }
-        let error = open(damaged, CHAIN).unwrap_err();
-        assert!(matches!(error, LedgerError::Damaged { .. }), "{column:?}: {error}");
-    }
-}
-
-#[test]
 fn a_damaged_entry_stops_the_block_and_not_the_process() {
     let store = Arc::new(MemoryStore::new());
     let mut ledger = ledger_on(Arc::clone(&store) as Arc<dyn Store>);
@@ -301,7 +282,7 @@ fn the_append_list_runs_on_disk_and_answers_queries_after_a_restart() {
     let open = || {
         let store = Arc::new(RocksStore::open(folder.path()).unwrap());
         let list = daruma_append_list::AppendList::from_parameters(&json!(null)).unwrap();
-        Ledger::open(store, Arc::new(list), CHAIN).unwrap()
+        Ledger::open(store, Arc::new(list), trust(), Depth::Recent).unwrap().0
     };
     let mut ledger = open();
     run(&mut ledger, vec![transaction(0, 1, "one"), transaction(1, 1, "two")]);

@@ -152,7 +152,7 @@ impl Health {
                     receiving: *receiving,
                 })
                 .collect(),
-            repairs: self.counters.repaired.load(Ordering::Relaxed),
+            repairs: self.counters.repairs(),
             peers: status
                 .peers
                 .iter()
@@ -185,6 +185,12 @@ impl Health {
             reasons.push(format!("view {} is being established", status.view));
         } else if !status.active {
             reasons.push(format!("the new-view of ballot {} is awaited", status.ballot));
+        }
+        if self.counters.journal_fails.load(Ordering::Relaxed) {
+            reasons.push("the journal cannot be written: this replica does not vote".into());
+        }
+        if self.counters.ledger_fails.load(Ordering::Relaxed) {
+            reasons.push("the ledger cannot be written: this replica executes nothing".into());
         }
         let connected = self.network.peers().iter().filter(|peer| peer.connected).count();
         let needed = self.spec.thresholds().quorum().saturating_sub(1);

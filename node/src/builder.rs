@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use daruma_automaton_api::{BadParameters, DynAutomaton, serde_json::Value};
 use daruma_chainspec::ChainSpec;
-use daruma_driver::{Driver, DriverError, DriverParts};
+use daruma_driver::{Driver, DriverError, DriverParts, tell_repairs};
 use daruma_engine::{ChainLimits, Context};
 use daruma_host::{Registry, RegistryError};
-use daruma_ledger::{Ledger, LedgerError};
+use daruma_ledger::{Depth, Ledger, LedgerError};
 use daruma_network::{Network, NetworkConfig, NetworkError, NetworkSettings, PeerConfig};
 use daruma_rpc_server::{Backend, NodeIdentity, Server, ServerError};
-use daruma_store::{RocksStore, Store, StoreError};
+use daruma_store::{RocksStore, Store, StoreError, Trust};
 use daruma_types::{Ed25519, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tracing::info;
@@ -242,10 +242,14 @@ impl Node {
             path: folder.display().to_string(),
             source,
         })?;
-        let (automaton, chain) = (self.automaton.clone(), self.spec.chain_id());
+        let automaton = self.automaton.clone();
+        let committee = Arc::new(self.spec.committee());
+        let trust = Trust { committee, verifier: Arc::new(Ed25519) };
+        let depth = if self.config.check_whole_ledger { Depth::Whole } else { Depth::Recent };
         tokio::task::spawn_blocking(move || {
             let store: Arc<dyn Store> = Arc::new(RocksStore::open(&folder)?);
-            let ledger = Ledger::open(store.clone(), automaton, chain)?;
+            let (ledger, repairs) = Ledger::open(store.clone(), automaton, trust, depth)?;
+            tell_repairs(&repairs);
             Ok((store, ledger))
         })
         .await?

@@ -9,6 +9,7 @@
 //! rpc_listen = "127.0.0.1:8545"           # optional; port 0 lets the system choose
 //! rpc_allowed_hosts = []                  # optional: names, beside IP addresses and localhost
 //! tick_ms = 25                            # optional, 10..=1000
+//! check_whole_ledger = false              # optional: at the start, not only its last blocks
 //!
 //! [pool]                                  # optional, each with a default
 //! pending_max = 16384
@@ -71,6 +72,9 @@ pub struct NodeConfig {
     pub rpc_allowed_hosts: Vec<String>,
     /// Time between two ticks of the engine, in ms: [`TICK_MS_RANGE`], default [`TICK_MS_DEFAULT`].
     pub tick_ms: u64,
+    /// Whether the start checks the whole ledger instead of its last blocks: after damage to the disk
+    /// is suspected. What is damaged is repaired in both cases.
+    pub check_whole_ledger: bool,
     /// Bounds of the pending transactions.
     pub pool: PoolConfig,
     /// What is logged.
@@ -210,6 +214,8 @@ struct FileConfig {
     rpc_allowed_hosts: Vec<String>,
     tick_ms: Option<u64>,
     #[serde(default)]
+    check_whole_ledger: bool,
+    #[serde(default)]
     pool: FilePool,
     #[serde(default)]
     log: FileLog,
@@ -250,6 +256,7 @@ impl NodeConfig {
             rpc_listen: RPC_LISTEN_DEFAULT,
             rpc_allowed_hosts: Vec::new(),
             tick_ms: TICK_MS_DEFAULT,
+            check_whole_ledger: false,
             pool: PoolConfig::default(),
             log: LogConfig::default(),
         }
@@ -289,6 +296,7 @@ impl NodeConfig {
             rpc_listen: file.rpc_listen.unwrap_or(RPC_LISTEN_DEFAULT),
             rpc_allowed_hosts: file.rpc_allowed_hosts,
             tick_ms: file.tick_ms.unwrap_or(TICK_MS_DEFAULT),
+            check_whole_ledger: file.check_whole_ledger,
             pool: PoolConfig {
                 pending_max,
                 // A smaller pool needs no second line to stay valid.

@@ -43,6 +43,17 @@ impl Path {
         Self { digits, prefix }
     }
 
+    /// The path of the page below this one in slot `slot`, of which the low four bits count.
+    pub(crate) fn below(&self, slot: u8) -> Self {
+        let mut below = *self;
+        let digit = usize::from(self.digits);
+        if let Some(byte) = below.prefix.get_mut(digit / 2) {
+            *byte |= if digit.is_multiple_of(2) { slot << 4 } else { slot & 0xf };
+        }
+        below.digits = self.digits.saturating_add(1).min(DEPTH_MAX as u8);
+        below
+    }
+
     /// The slot of this page that leads to `key`.
     pub(crate) fn slot(&self, key: &Hash) -> usize {
         let byte = key.0.get(usize::from(self.digits / 2)).copied().unwrap_or(0);
@@ -314,6 +325,7 @@ mod tests {
         for depth in 0..DEPTH_MAX {
             assert_eq!((path.depth(), path.row_key().len()), (depth, 1 + depth.div_ceil(2)));
             assert_eq!(path.slot(&key), depth / 2 % 15 + 1);
+            assert_eq!(path.below(path.slot(&key) as u8), path.towards(&key));
             path = path.towards(&key);
         }
         assert_eq!(path.row_key()[1..], key.0);

@@ -24,13 +24,50 @@ pub enum Column {
     Journal,
     /// State certificates (height).
     Attestations,
-    /// The head.
+    /// The head, and which chain this is.
     Meta,
+    /// Rows that were found damaged, or that lost a conflict: kept for study (see
+    /// [`Column::quarantine_key`]).
+    Quarantine,
+}
+
+/// What becomes of a table's rows when they are damaged or lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Proves itself by signatures, and cannot be made here: a damaged row is put in quarantine and
+    /// had again from the other replicas.
+    Certified,
+    /// Follows from the certified records by execution: made again here.
+    Derived,
+    /// What this replica notes for itself: checked against the others, and dropped where it does not
+    /// fit.
+    Control,
 }
 
 impl Column {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
+
+    /// What becomes of its rows when they are damaged or lost.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Blocks | Self::Certificates | Self::Attestations => Class::Certified,
+            Self::Headers
+            | Self::Transactions
+            | Self::Receipts
+            | Self::Statements
+            | Self::State
+            | Self::Tree => Class::Derived,
+            Self::Journal | Self::Meta | Self::Quarantine => Class::Control,
+        }
+    }
+
+    /// The key in [`Column::Quarantine`] of a row of this table: the table's number, then the row's key.
+    #[must_use]
+    pub fn quarantine_key(self, key: &[u8]) -> Vec<u8> {
+        [&[self as u8], key].concat()
+    }
 
     /// All of them, in the order in which a backend numbers them.
     pub const ALL: [Self; Self::COUNT] = [
@@ -45,6 +82,7 @@ impl Column {
         Self::Journal,
         Self::Attestations,
         Self::Meta,
+        Self::Quarantine,
     ];
 
     /// The name on disk and in messages to people.
@@ -62,6 +100,7 @@ impl Column {
             Self::Journal => "journal",
             Self::Attestations => "attestations",
             Self::Meta => "meta",
+            Self::Quarantine => "quarantine",
         }
     }
 }

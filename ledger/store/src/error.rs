@@ -113,5 +113,5 @@ pub(crate) fn decode_row<T: codec::Decode<()>>(
     key: &[u8],
     bytes: &[u8],
 ) -> Result<T, StoreError> {
-    codec::decode(bytes).map_err(|error| StoreError::damaged(column, key, error))
+    codec::decode_stored(bytes).map_err(|error| StoreError::damaged(column, key, error))
 }

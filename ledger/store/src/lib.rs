@@ -19,12 +19,12 @@ mod tables;
 mod trust;
 
 pub use backend::{Backend, Batch, Row, Rows, Sync};
-pub use column::Column;
+pub use column::{Class, Column};
 pub use error::StoreError;
 pub use journal::{CleanJournal, JournalFault};
 pub use memory::{Memory, MemoryStore};
 #[cfg(feature = "rocks")]
 pub use rocks::{Rocks, RocksStore};
 pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
-pub use tables::Tables;
+pub use tables::{CHAIN, HEAD, Tables};
 pub use trust::Trust;

@@ -10,6 +10,13 @@ pub const BODIES_PER_HEIGHT_MAX: usize = 8;
 /// most is in flight, and as many again if the head had to be lowered. More is garbage.
 pub const JOURNAL_HEIGHTS_MAX: usize = 4 * daruma_types::limits::WINDOW_MAX;
 
+/// Rows kept in quarantine: enough to see what happened, few enough that a failing disk does not fill
+/// itself. Further ones are dropped.
+pub const QUARANTINE_ROWS_MAX: usize = 64;
+
+/// Bytes kept of one row in quarantine: the largest block fits.
+pub const QUARANTINE_BYTES_MAX: usize = 2 * daruma_types::limits::BLOCK_BYTES_MAX;
+
 /// Bytes of blocks read from disk that are kept in memory, indexes and filters included; shared by
 /// all columns.
 pub const BLOCK_CACHE_BYTES: usize = 32 * 1024 * 1024;

@@ -82,7 +82,8 @@ fn column_options(column: Column, cache: &Cache) -> Options {
         | Column::State
         | Column::Journal
         | Column::Attestations
-        | Column::Meta => DBCompressionType::Lz4,
+        | Column::Meta
+        | Column::Quarantine => DBCompressionType::Lz4,
     });
     options
 }

@@ -6,7 +6,7 @@ use daruma_types::{
     StateCertificate, Statement,
 };
 
-use crate::{CleanJournal, Row, StoreError, Trust};
+use crate::{Batch, CleanJournal, Column, Row, StoreError, Trust};
 
 /// The last executed block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -193,6 +193,24 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// See the trait.
     fn put_state_certificate(&self, certificate: &StateCertificate) -> Result<(), StoreError>;
+
+    /// One row as it is, for whoever checks and repairs a store.
+    ///
+    /// # Errors
+    /// See the trait.
+    fn row(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The first `limit` rows of a table whose keys are not below `from`, as they are.
+    ///
+    /// # Errors
+    /// See the trait; a range that cannot be read to its end is an error.
+    fn rows(&self, column: Column, from: &[u8], limit: usize) -> Result<Vec<Row>, StoreError>;
+
+    /// Changes rows, durably, that are found wrong. Not for the journal, whose rules it would pass by.
+    ///
+    /// # Errors
+    /// That the write failed.
+    fn mend(&self, batch: Batch) -> Result<(), StoreError>;
 
     /// Head, state and tree as they are now, unchanging while the next blocks are committed. Hold it
     /// for one query only: what it shows cannot be thrown away before it is dropped.

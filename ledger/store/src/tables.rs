@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use daruma_types::codec::{self, Decode};
 use daruma_types::{
-    Block, Certificate, Hash, Header, Height, Outcome, Promise, Receipt, StateCertificate,
-    Statement, VoteKind,
+    Block, Certificate, Hash, HashContext, Header, Height, Outcome, Promise, Receipt,
+    StateCertificate, Statement, VoteKind,
 };
 
 use crate::error::decode_row;
@@ -13,7 +13,11 @@ use crate::journal::{self, CleanJournal, Marks, Settled};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Trust};
 
-const HEAD: &[u8] = b"head";
+/// The row of [`Column::Meta`] that holds the head.
+pub const HEAD: &[u8] = b"head";
+
+/// The row of [`Column::Meta`] that holds the chain's id.
+pub const CHAIN: &[u8] = b"chain";
 
 /// A store over `B`. See [`Store`] for what it promises.
 #[derive(Debug)]
@@ -55,6 +59,16 @@ fn row<T: Decode<()>>(
     key: &[u8],
 ) -> Result<Option<T>, StoreError> {
     rows.get(column, key)?.map(|bytes| decode_row(column, key, &bytes)).transpose()
+}
+
+/// A statement's row ends in a hash of it: no other row says what the state of an earlier height was, so
+/// nothing else would show that it is damaged.
+fn guarded(statement: &Statement) -> Vec<u8> {
+    codec::encode(&(*statement, guard_of(statement)))
+}
+
+fn guard_of(statement: &Statement) -> Hash {
+    Hash::of(HashContext::StateTree, &[b"statement row", &codec::encode(statement)])
 }
 
 const fn at(height: Height) -> [u8; 8] {
@@ -117,7 +131,7 @@ impl<B: Backend> Store for Tables<B> {
         batch.put(Column::Certificates, at(height), codec::encode(&commit.block.certificate));
         batch.put(Column::Headers, hash.0, codec::encode(header));
         batch.put(Column::Receipts, at(height), codec::encode(&commit.receipts.to_vec()));
-        batch.put(Column::Statements, at(height), codec::encode(&commit.statement));
+        batch.put(Column::Statements, at(height), guarded(&commit.statement));
         let numbered: Vec<(u32, &Hash)> = (0..).zip(commit.transactions).collect();
         // From the last to the first, so that the first place of a name is the one that stays.
         for (index, name) in numbered.iter().rev() {
@@ -172,7 +186,17 @@ impl<B: Backend> Store for Tables<B> {
     }
 
     fn statement(&self, height: Height) -> Result<Option<Statement>, StoreError> {
-        row(&self.backend, Column::Statements, &at(height))
+        let key = at(height);
+        let Some((statement, guard)) =
+            row::<(Statement, Hash)>(&self.backend, Column::Statements, &key)?
+        else {
+            return Ok(None);
+        };
+        if guard != guard_of(&statement) {
+            let why = "its guard does not fit it";
+            return Err(StoreError::damaged(Column::Statements, &key, why));
+        }
+        Ok(Some(statement))
     }
 
     fn state_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -196,6 +220,21 @@ impl<B: Backend> Store for Tables<B> {
         let height = certificate.statement.height;
         batch.put(Column::Attestations, at(height), codec::encode(certificate));
         self.backend.write(batch, Sync::No)
+    }
+
+    fn row(&self, column: Column, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.get(column, key)
+    }
+
+    fn rows(&self, column: Column, from: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.backend.scan(column, b"", from, limit)
+    }
+
+    fn mend(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.backend.write(batch, Sync::Yes)
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot + '_> {

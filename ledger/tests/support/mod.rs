@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use daruma_automaton_api::serde_json::Value;
 use daruma_automaton_api::{Abort, At, DynAutomaton, Malformed, QueryError, State, StateView};
-use daruma_ledger::{Executed, HeadInfo, Ledger};
+use daruma_ledger::{Depth, Executed, HeadInfo, Ledger, Trust};
 use daruma_store::{MemoryStore, RocksStore, Store};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, ChainId, Committee, Hash, Outcome, Replica, ReplicaId,
-    SecretKey, Signer, SignerSet, StateCertificate, Statement, Transaction, Vote, VoteKind,
+    Block, Certificate, CertifiedBlock, ChainId, Committee, Ed25519, Hash, Outcome, Replica,
+    ReplicaId, SecretKey, Signer, SignerSet, StateCertificate, Statement, Transaction, Vote,
+    VoteKind,
 };
 
 pub(crate) const CHAIN: ChainId = ChainId(Hash([1; 32]));
@@ -87,6 +88,10 @@ pub(crate) fn committee() -> Committee {
     Committee::new(CHAIN, 1, (0..4).map(replica).collect()).unwrap()
 }
 
+pub(crate) fn trust() -> Trust {
+    Trust { committee: Arc::new(committee()), verifier: Arc::new(Ed25519) }
+}
+
 pub(crate) fn client(number: u8) -> SecretKey {
     SecretKey::from_bytes(&[100 + number; 32])
 }
@@ -103,10 +108,14 @@ pub(crate) fn block_on(head: &HeadInfo, transactions: Vec<Transaction>) -> Certi
 }
 
 pub(crate) fn certified(block: Block) -> CertifiedBlock {
+    certified_in(CHAIN, block)
+}
+
+pub(crate) fn certified_in(chain: ChainId, block: Block) -> CertifiedBlock {
     let (kind, ballot, height, hash) =
         (VoteKind::Commit, Default::default(), block.header.height, block.hash());
     let sign =
-        |replica| Vote::sign(kind, CHAIN, ballot, height, hash, &replica_key(replica)).signature;
+        |replica| Vote::sign(kind, chain, ballot, height, hash, &replica_key(replica)).signature;
     let signers: SignerSet = (0..3).map(ReplicaId).collect();
     let signatures = (0..3).map(sign).collect();
     let certificate = Certificate { kind, ballot, height, hash, signers, signatures };
@@ -135,7 +144,9 @@ pub(crate) fn replied(reply: &str) -> Outcome {
 }
 
 pub(crate) fn ledger_on(store: Arc<dyn Store>) -> Ledger {
-    Ledger::open(store, Arc::new(Script), CHAIN).unwrap()
+    let (ledger, repairs) = Ledger::open(store, Arc::new(Script), trust(), Depth::Whole).unwrap();
+    assert_eq!(repairs, []);
+    ledger
 }
 
 /// Runs `story` on both stores. What it gets opens the ledger anew, as a restart does; the one opened

@@ -56,13 +56,25 @@ pub fn encoded_bytes<T: Encode>(value: &T) -> usize {
     }
 }
 
-/// Decodes exactly one value from all of `bytes`.
+/// Decodes exactly one value from all of `bytes`, which came from another replica.
 ///
 /// # Errors
 /// [`CodecError`] for bytes over the frame limit, a malformed encoding, or bytes left over.
 pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    if bytes.len() > limits::FRAME_BYTES_MAX {
-        return Err(CodecError::TooLong { found: bytes.len(), max: limits::FRAME_BYTES_MAX });
+    decode_up_to(bytes, limits::FRAME_BYTES_MAX)
+}
+
+/// Decodes exactly one value from all of `bytes`, which came from this replica's own store.
+///
+/// # Errors
+/// [`CodecError`] for bytes over the limit of a row, a malformed encoding, or bytes left over.
+pub fn decode_stored<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode_up_to(bytes, limits::ROW_BYTES_MAX)
+}
+
+fn decode_up_to<T: Decode<()>>(bytes: &[u8], max: usize) -> Result<T, CodecError> {
+    if bytes.len() > max {
+        return Err(CodecError::TooLong { found: bytes.len(), max });
     }
     // A vector's memory is reserved before its entries are found to be there, up to the limit. So the
     // limit follows the input: a few bytes must not reserve megabytes. No value takes more than four
@@ -73,7 +85,10 @@ pub fn decode<T: Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
         ..=0x4000 => bincode::decode_from_slice(bytes, config::<0x1_0000>()),
         ..=0x1_0000 => bincode::decode_from_slice(bytes, config::<0x4_0000>()),
         ..=0x4_0000 => bincode::decode_from_slice(bytes, config::<0x10_0000>()),
-        _ => bincode::decode_from_slice(bytes, config::<{ limits::FRAME_BYTES_MAX }>()),
+        ..=limits::FRAME_BYTES_MAX => {
+            bincode::decode_from_slice(bytes, config::<{ limits::FRAME_BYTES_MAX }>())
+        }
+        _ => bincode::decode_from_slice(bytes, config::<{ limits::ROW_BYTES_MAX }>()),
     };
     let (value, used) = decoded.map_err(|_| CodecError::Malformed)?;
     match bytes.len().saturating_sub(used) {

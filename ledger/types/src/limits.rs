@@ -24,6 +24,10 @@ pub const WINDOW_MAX: usize = 64;
 /// is a batch of blocks or a new-view, both cut to fit.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes of one row of a store: the receipts of the largest block with the longest replies, which never
+/// travel as one message.
+pub const ROW_BYTES_MAX: usize = BLOCK_TRANSACTIONS_MAX * (REPLY_BYTES_MAX + 128);
+
 /// Bytes of certified blocks in one answer to a fetch, so that it fits a frame with room to spare.
 pub const FETCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 

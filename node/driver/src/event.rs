@@ -49,6 +49,8 @@ pub struct Counters {
     pub refused_blocks: AtomicU64,
     /// Times the engine was made anew because it was about to contradict its journal.
     pub rebuilt: AtomicU64,
+    /// Times the ledger was checked and repaired while it ran.
+    pub ledger_repairs: AtomicU64,
     /// Writes that the disk refused.
     pub refused_writes: AtomicU64,
     /// Whether the replica is mute because its journal cannot be written.
@@ -60,6 +62,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Everything that was found wrong in this replica's own memory and ledger, and repaired.
+    #[must_use]
+    pub fn repairs(&self) -> u64 {
+        let counters = [&self.repaired, &self.rebuilt, &self.ledger_repairs];
+        counters.into_iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
+use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRepair};
 use daruma_network::Network;
 use daruma_store::Store;
 use daruma_types::{
@@ -15,9 +16,8 @@ use daruma_types::{
     limits as wire,
 };
 use tokio::sync::broadcast;
-use tracing::warn;
+use tracing::{error, warn};
 
-use crate::DriverError;
 use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::limits;
@@ -40,11 +40,11 @@ pub(crate) struct Executor {
 impl Executor {
     /// Executes in order until the engine's thread is gone, and tells the engine where the ledger
     /// stands now and then.
-    pub(crate) fn run(mut self) -> Result<(), DriverError> {
+    pub(crate) fn run(mut self) {
         let mut next_telling = Instant::now() + limits::LEDGER_PERIOD;
         loop {
             match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
-                Ok(LedgerWork::Execute(block)) => self.execute(&block)?,
+                Ok(LedgerWork::Execute(block)) => self.execute(&block),
                 Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
                 Ok(LedgerWork::Stand) => {
                     let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
@@ -52,7 +52,7 @@ impl Executor {
                 }
                 Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             if Instant::now() >= next_telling {
                 self.tell_head();
@@ -61,18 +61,34 @@ impl Executor {
         }
     }
 
-    fn execute(&mut self, block: &CertifiedBlock) -> Result<(), DriverError> {
-        let executed = match self.ledger.execute(block) {
-            Ok(executed) => executed,
-            Err(refusal) if refusal.refuses_block() => {
-                // The engine's memory is wrong, or was, and it repeats itself. The ledger is right.
-                warn!(%refusal, "a block was not executed");
-                Counters::count(&self.counters.refused_blocks);
-                self.tell_head();
-                return Ok(());
+    /// Executes a block. A disk that refuses is asked again until it does not: reads and the engine go
+    /// on meanwhile. What is found damaged is repaired.
+    fn execute(&mut self, block: &CertifiedBlock) {
+        let mut pause = limits::DISK_PAUSE_MIN;
+        let executed = loop {
+            match self.ledger.execute(block) {
+                Ok(executed) => break executed,
+                Err(refusal) if refusal.refuses_block() => {
+                    // The engine's memory is wrong, or was, and it repeats itself. The ledger is right.
+                    warn!(%refusal, "a block was not executed");
+                    Counters::count(&self.counters.refused_blocks);
+                    self.tell_head();
+                    return;
+                }
+                Err(damage) if damage.is_damage() && self.repair(&damage) => {}
+                Err(failure) => {
+                    error!(%failure, "nothing is executed: the ledger cannot be written");
+                    Counters::count(&self.counters.refused_writes);
+                    self.counters.ledger_fails.store(true, Ordering::Relaxed);
+                    std::thread::sleep(pause);
+                    pause = pause.saturating_mul(2).min(limits::DISK_PAUSE_MAX);
+                }
             }
-            Err(failure) => return Err(failure.into()),
+            if !self.tell_head() {
+                return;
+            }
         };
+        self.counters.ledger_fails.store(false, Ordering::Relaxed);
         self.door.executed(&executed.nonces);
         let transactions: Arc<[Hash]> = executed.transactions.into();
         self.unattested.insert(executed.statement.height, transactions.clone());
@@ -87,7 +103,22 @@ impl Executor {
         // Nobody may be listening.
         let _unheard = self.events.send(event);
         self.tell(executed.statement, executed.nonces);
-        Ok(())
+    }
+
+    /// Repairs what was found damaged on the way. False if the disk does not let it.
+    fn repair(&mut self, damage: &LedgerError) -> bool {
+        warn!(%damage, "the ledger is checked and repaired");
+        Counters::count(&self.counters.ledger_repairs);
+        match self.ledger.check_again(Depth::Whole) {
+            Ok(repairs) => {
+                tell_repairs(&repairs);
+                true
+            }
+            Err(failure) => {
+                error!(%failure, "the ledger could not be repaired");
+                false
+            }
+        }
     }
 
     /// Tells the engine what was executed; one that has stopped need not know.
@@ -106,10 +137,11 @@ impl Executor {
     }
 
     /// Tells the engine where the ledger stands, so that its memory is made to follow from it.
-    fn tell_head(&self) {
+    /// False if nobody listens any more.
+    fn tell_head(&self) -> bool {
         let HeadInfo { claim, timestamp_ms, statement } = self.ledger.head().clone();
         let input = Input::Ledger { claim, timestamp_ms, statement };
-        let _stopped = self.engine.send(Work::Input(Box::new(input)));
+        self.engine.send(Work::Input(Box::new(input))).is_ok()
     }
 
     /// Attestations can be had again from the other replicas, so a failure to keep them is no more
@@ -133,6 +165,13 @@ impl Executor {
         let block = self.store.block(height).ok().flatten()?;
         let chain = block.header.chain;
         Some(block.transactions.iter().map(|transaction| transaction.hash(chain)).collect())
+    }
+}
+
+/// Writes what opening or checking a ledger repaired into the log.
+pub fn tell_repairs(repairs: &[LedgerRepair]) {
+    for LedgerRepair { height, column, found, remedy } in repairs {
+        warn!(%height, table = column.name(), found, ?remedy, "the ledger was repaired");
     }
 }
 

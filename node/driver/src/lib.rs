@@ -25,6 +25,7 @@ mod turn;
 
 pub use door::Refused;
 pub use event::{Counters, DriverEvent};
+pub use executor::tell_repairs;
 pub use start::{Driver, DriverParts};
 
 use daruma_ledger::LedgerError;

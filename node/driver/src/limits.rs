@@ -72,4 +72,4 @@ pub const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 pub const DISK_PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// The longest such pause: a replica is back soon after its disk is.
-pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(5);
+pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(2);

@@ -139,7 +139,10 @@ impl Driver {
         };
         let (ends_sender, ends) = channel();
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
-        thread("executor", &ends_sender, move || executor.run())?;
+        thread("executor", &ends_sender, move || {
+            executor.run();
+            Ok(())
+        })?;
         let serving_network = network.clone();
         thread("serving", &ends_sender, move || {
             serve(&servings, &reader, &serving_network);

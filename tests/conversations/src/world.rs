@@ -10,8 +10,8 @@ use daruma_engine::{
     AdmissionContext, ChainLimits, Context, Destination, Effect, Engine, EngineHead, Input,
     LocalLimits, RECENT_STATEMENTS_MAX, admit,
 };
-use daruma_ledger::{Ledger, LedgerReader};
-use daruma_store::{MemoryStore, Store};
+use daruma_ledger::{Depth, Ledger, LedgerReader};
+use daruma_store::{MemoryStore, Store, Trust};
 use daruma_types::{
     ChainId, Committee, Ed25519, Hash, Message, PublicKey, Replica, ReplicaId, SecretKey, Signer,
     Thresholds, Transaction, TransactionError, Verifier,
@@ -208,8 +208,12 @@ impl World {
         // What a store keeps in memory beside its rows is lost with the memory.
         let store = Arc::new(store.copy());
         let rows: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let journal = rows.recover_journal().map_err(|error| text(&error))?.journal;
-        let ledger = Ledger::open(rows, automaton, self.chain).map_err(|error| text(&error))?;
+        let (committee, verifier) = (context.committee.clone(), context.verifier.clone());
+        let trust = Trust { committee, verifier };
+        let (ledger, _repairs) =
+            Ledger::open(Arc::clone(&rows), automaton, trust.clone(), Depth::Recent)
+                .map_err(|error| text(&error))?;
+        let journal = rows.clean_journal(&trust).map_err(|error| text(&error))?.journal;
         let reader = ledger.reader();
         let head = EngineHead {
             claim: ledger.head().claim.clone(),

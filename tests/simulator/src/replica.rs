@@ -6,9 +6,9 @@ use std::sync::Arc;
 use daruma_adversary::Adversary;
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::{Context, Effect, Engine, EngineHead, RECENT_STATEMENTS_MAX};
-use daruma_ledger::{Ledger, LedgerReader, TreeHashes};
+use daruma_ledger::{Depth, Ledger, LedgerReader, TreeHashes};
 use daruma_store::{Column, MemoryStore, Store, Trust};
-use daruma_types::{CertifiedBlock, ChainId, Height, Promise, ReplicaId, Statement, Summary};
+use daruma_types::{CertifiedBlock, Height, Promise, ReplicaId, Statement, Summary};
 
 /// What runs between two crashes. All of it is lost in a crash.
 pub(crate) struct Running {
@@ -77,25 +77,28 @@ pub(crate) struct Found {
 
 impl Replica {
     /// Starts from what the disk holds. Gives the first effects, the head that was found, and how many
-    /// rows of the journal were dropped, which of an undamaged one must be none.
+    /// rows of the disk were repaired or dropped, which of an undamaged one must be none.
     pub(crate) fn start(
         &mut self,
         automaton: Arc<dyn DynAutomaton>,
-        chain: ChainId,
         hashes: Arc<TreeHashes>,
     ) -> Result<(Vec<Effect>, Statement, u64), String> {
         // What a store keeps in memory beside its rows is lost in a crash as well.
         self.store = Arc::new(self.store.copy());
         let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
-        let ledger = Ledger::open(store, automaton, chain).map_err(|error| error.to_string())?;
-        let ledger = ledger.sharing(hashes);
         let committee = Arc::clone(&self.context.committee);
         let trust = Trust { committee, verifier: Arc::clone(&self.context.verifier) };
+        let (ledger, repairs) = Ledger::open(store, automaton, trust.clone(), Depth::Recent)
+            .map_err(|error| error.to_string())?;
+        let ledger = ledger.sharing(hashes);
+        if !repairs.is_empty() && !self.transient {
+            return Err(format!("of an undamaged ledger were repaired: {repairs:?}"));
+        }
         let clean = self.store.clean_journal(&trust).map_err(|error| error.to_string())?;
         if !clean.dropped.is_empty() && !self.transient {
             return Err(format!("{:?} of an undamaged journal were dropped", clean.dropped));
         }
-        let dropped = clean.dropped.values().sum();
+        let dropped = clean.dropped.values().sum::<u64>() + repairs.len() as u64;
         let head = ledger.head();
         let statement = head.statement;
         let head = EngineHead {

@@ -6,7 +6,7 @@ use daruma_automaton_api::DynAutomaton;
 use daruma_chainspec::{
     AutomatonSpec, ChainSpec, KnownAutomata, Limits, ReplicaSpec, SpecDraft, ViewEstablishment,
 };
-use daruma_ledger::{Ledger, LedgerReader};
+use daruma_ledger::{Depth, Ledger, LedgerReader, Trust};
 use daruma_rpc_api::TransactionJson;
 use daruma_rpc_server::{
     Accepted, Backend, Config, DetectorStatus, LedgerEvent, LinkStatus, NodeIdentity, PeerInfo,
@@ -84,7 +84,10 @@ impl Chain {
             .unwrap();
         let store = Arc::new(MemoryStore::new());
         let opened: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
-        let ledger = Ledger::open(opened, Arc::clone(&automaton), spec.chain_id()).unwrap();
+        let committee = Arc::new(spec.committee());
+        let trust = Trust { committee, verifier: Arc::new(Ed25519) };
+        let (ledger, _) =
+            Ledger::open(opened, Arc::clone(&automaton), trust, Depth::Recent).unwrap();
         let keys = (1..=4).map(key).collect();
         Arc::new(Mutex::new(Self { spec, automaton, keys, ledger, store }))
     }

@@ -61,6 +61,11 @@ impl Checkers {
         Ok(())
     }
 
+    /// A replica whose disk met a transient fault starts with what is left of its ledger.
+    pub(crate) fn restored(&mut self, replica: ReplicaId, head: &Statement) {
+        self.executed[replica.index()] = (head.height > Height(0)).then_some(*head);
+    }
+
     /// A correct replica starts again with this head in its ledger.
     pub(crate) fn recovered(&mut self, replica: ReplicaId, head: &Statement) -> Result<(), Broken> {
         match self.executed[replica.index()] {

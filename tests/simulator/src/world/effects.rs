@@ -2,7 +2,7 @@
 //! follows them is done.
 
 use daruma_engine::{Effect, Observation};
-use daruma_ledger::LedgerReader;
+use daruma_ledger::{Depth, LedgerReader};
 use daruma_store::Store;
 use daruma_types::{CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard};
 
@@ -181,7 +181,11 @@ impl World<'_> {
             Ok(executed) => executed,
             Err(error) => {
                 let again = certified_before(&running.reader, &block);
-                if correct && !again && !(transient && error.refuses_block()) {
+                let repaired = transient
+                    && error.is_damage()
+                    && running.ledger.check_again(Depth::Whole).is_ok();
+                let excused = transient && (repaired || error.refuses_block());
+                if correct && !again && !excused {
                     self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
                     return;
                 }

@@ -85,18 +85,19 @@ impl World<'_> {
             return;
         }
         let (id, correct) = (self.replicas[replica].id, self.replicas[replica].correct);
-        let chain = self.committee.chain();
         // Its disk holds what a faulty memory promised: that may have to be repaired again.
         self.replicas[replica].transient |= self.replicas[replica].tainted;
         let (automaton, hashes) = (Arc::clone(&self.automaton), Arc::clone(&self.hashes));
-        match self.replicas[replica].start(automaton, chain, hashes) {
+        match self.replicas[replica].start(automaton, hashes) {
             Ok((mut effects, head, dropped)) => {
                 if dropped > 0 {
-                    *self.stats.counts.entry("repaired: row of the journal").or_default() +=
-                        dropped;
+                    *self.stats.counts.entry("repaired: row of the disk").or_default() += dropped;
                 }
                 self.trace.line(self.now_us, || format!("{id} starts with head {head:?}"));
                 if correct {
+                    if self.replicas[replica].transient {
+                        self.checkers.restored(id, &head);
+                    }
                     let sound = self.checkers.recovered(id, &head);
                     self.check(sound);
                     self.check_confirmed(replica, head.height);

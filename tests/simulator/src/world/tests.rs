@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use daruma_engine::{Destination, Effect};
+use daruma_store::{Column, Store};
 use daruma_types::{
     Ballot, Block, Certificate, CertifiedBlock, Hash, Height, Message, Promise, ReplicaId,
     SignerSet, VoteKind,
@@ -47,6 +48,7 @@ fn a_ledger_given_wrong_blocks_by_its_engine_executes_none_and_service_goes_on()
         forged(&world, head.height, Hash([7; 32])),
         forged(&world, head.height.plus(9), Hash([7; 32])),
         forged(&world, head.height.next(), Hash([7; 32])),
+        forged(&world, head.height.next(), head.hash),
     ];
     for block in wrong {
         world.decided(1, block);
@@ -57,7 +59,7 @@ fn a_ledger_given_wrong_blocks_by_its_engine_executes_none_and_service_goes_on()
         world.happen(event);
     }
     assert_eq!(world.violations, []);
-    assert_eq!(world.stats.counts.get("ledger: block refused"), Some(&3));
+    assert_eq!(world.stats.counts.get("ledger: block refused"), Some(&4));
     assert!(world.checkers.executed_at(ReplicaId(1)) > head.height);
 }
 
@@ -119,4 +121,41 @@ fn an_engine_about_to_contradict_its_journal_says_nothing_is_made_anew_and_goes_
     assert_eq!(world.violations, []);
     assert_eq!(world.stats.counts.get("repaired: contradiction of the journal"), Some(&2));
     assert!(world.checkers.executed_at(ReplicaId(1)) > height);
+}
+
+/// Rows of all tables of a crashed replica's disk are lost, cut or changed.
+fn damage_disk(world: &World<'_>, replica: usize) {
+    let store = &world.replicas[replica].store;
+    for column in Column::ALL {
+        for (index, key) in store.keys(column).into_iter().enumerate() {
+            let row = store.row(column, &key).unwrap().unwrap();
+            match index % 7 {
+                2 => store.damage(column, &key, None),
+                4 => store.damage(column, &key, Some(row[..row.len() / 2].to_vec())),
+                5 => store.damage(column, &key, Some(row.iter().map(|b| b ^ 1).collect())),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_replica_whose_disk_was_damaged_all_over_starts_and_comes_back_to_the_others() {
+    let plan = Plan::calm(7, 4);
+    let mut world = World::new(&plan, None);
+    run(&mut world, 2_000_000);
+    let height = world.checkers.executed_at(ReplicaId(2));
+    world.replicas[2].transient = true;
+    world.crash(2);
+    damage_disk(&world, 2);
+    world.start(2);
+    assert!(world.checkers.executed_at(ReplicaId(2)) < height);
+    while !world.ended && world.violations.is_empty() {
+        let Some((at_us, event)) = world.queue.pop() else { break };
+        world.now_us = at_us;
+        world.happen(event);
+    }
+    assert_eq!(world.violations, []);
+    assert!(world.checkers.executed_at(ReplicaId(2)) > height);
+    assert!(world.stats.counts.contains_key("repaired: row of the disk"));
 }

@@ -1,0 +1,224 @@
+//! Whether what follows from the certified records is what it should be.
+
+use std::cmp::Ordering;
+
+use daruma_store::{Batch, Column, HEAD, Head, Location};
+use daruma_types::{Block, Hash, Height, Receipt, Statement, codec, merkle_root};
+
+use super::{Depth, Found, Opening, Remedy, found, height_of, key};
+use crate::LedgerError;
+
+impl Opening {
+    /// Checks everything derived from `lowest` up to the head, and repairs what can be repaired without
+    /// execution. False if everything must be derived again.
+    pub(super) fn check_derived(&mut self, lowest: Height) -> Result<bool, LedgerError> {
+        let head = self.ledger.head().statement.height;
+        let (mut indexed, mut names) = (true, 0);
+        for height in (lowest.0..=head.0).map(Height) {
+            // Checked before.
+            let Ok(block) = self.block(height)? else { return Ok(false) };
+            if let Err((column, why)) = self.results(&block)? {
+                self.repaired(height, column, why, Remedy::Rebuilt);
+                return Ok(false);
+            }
+            match self.index(&block)? {
+                Ok(first) => names += first,
+                Err((column, why)) => {
+                    self.repaired(height, column, why, Remedy::Rebuilt);
+                    indexed = false;
+                }
+            }
+            self.check_state_certificate(height)?;
+        }
+        if let Err(why) = self.head_row()? {
+            self.repaired(head, Column::Meta, why, Remedy::Rebuilt);
+            self.write_head()?;
+        }
+        if indexed && self.depth == Depth::Whole && !self.no_strangers(head, names)? {
+            indexed = false;
+        }
+        if !indexed {
+            self.index_again(head)?;
+        }
+        self.check_state()
+    }
+
+    /// Statement and receipts of a block, checked against each other and, where `f+1` replicas attest
+    /// the statement, against them.
+    fn results(&self, block: &Block) -> Result<Result<(), (Column, String)>, LedgerError> {
+        let height = block.header.height;
+        let statement = match found(self.store().statement(height))? {
+            Ok(statement) => statement,
+            Err(why) => return Ok(Err((Column::Statements, why))),
+        };
+        if statement.height != height || statement.block != block.hash() {
+            return Ok(Err((Column::Statements, "is about another block".into())));
+        }
+        if self.attested(height)?.is_some_and(|attested| attested != statement) {
+            return Ok(Err((Column::Statements, "is not what f+1 replicas attest".into())));
+        }
+        let receipts = match found(self.store().receipts(height))? {
+            Ok(receipts) => receipts,
+            Err(why) => return Ok(Err((Column::Receipts, why))),
+        };
+        let leaves: Vec<Hash> = receipts.iter().map(Receipt::leaf).collect();
+        if merkle_root(&leaves) != statement.receipts_root {
+            return Ok(Err((Column::Receipts, "are not those of the statement".into())));
+        }
+        Ok(Ok(()))
+    }
+
+    /// What `f+1` replicas attest of this height, as far as it is kept.
+    fn attested(&self, height: Height) -> Result<Option<Statement>, LedgerError> {
+        let Ok(certificate) = found(self.store().state_certificate(height))? else {
+            return Ok(None);
+        };
+        let (committee, verifier) = (&self.ledger.trust.committee, &self.ledger.trust.verifier);
+        let weak = committee.thresholds().weak();
+        let valid = certificate.statement.height == height
+            && self.is_certified(height, &certificate.statement.block)?
+            && certificate.verify(weak, committee, verifier.as_ref()).is_ok();
+        Ok(valid.then_some(certificate.statement))
+    }
+
+    /// Attestations that do not verify are removed: they can be had again.
+    fn check_state_certificate(&mut self, height: Height) -> Result<(), LedgerError> {
+        let held = self.store().row(Column::Attestations, &key(height));
+        if found(held)?.is_err() || self.attested(height)?.is_some() {
+            return Ok(());
+        }
+        self.repaired(height, Column::Attestations, "do not verify", Remedy::Removed);
+        let mut batch = Batch::default();
+        batch.delete(Column::Attestations, key(height));
+        Ok(self.store().mend(batch)?)
+    }
+
+    /// The head row must be what statement and block say.
+    fn head_row(&self) -> Result<Found<()>, LedgerError> {
+        let head = self.ledger.head();
+        let height = head.claim.height;
+        let Ok(certified) = self.certified(height)? else {
+            return Ok(Err("is about another block".into()));
+        };
+        let Ok(statement) = found(self.store().statement(height))? else {
+            return Ok(Err("has no statement".into()));
+        };
+        let timestamp_ms = certified.block.header.timestamp_ms;
+        let fits = head.claim.hash == certified.certificate.hash
+            && head.timestamp_ms == timestamp_ms
+            && head.statement == statement;
+        Ok(if fits { Ok(()) } else { Err("is not what block and statement say".into()) })
+    }
+
+    fn write_head(&mut self) -> Result<(), LedgerError> {
+        let height = self.ledger.head().claim.height;
+        let (Ok(certified), Ok(statement)) =
+            (self.certified(height)?, found(self.store().statement(height))?)
+        else {
+            return Ok(());
+        };
+        let hash = certified.certificate.hash;
+        let timestamp_ms = certified.block.header.timestamp_ms;
+        let head = Head { height, hash, timestamp_ms, statement };
+        let mut batch = Batch::default();
+        batch.put(Column::Meta, HEAD, codec::encode(&head));
+        self.store().mend(batch)?;
+        self.stand_on(&head)
+    }
+
+    /// That a block and its transactions are found by their names, and how many of these stand in it
+    /// first.
+    fn index(&self, block: &Block) -> Result<Result<u64, (Column, String)>, LedgerError> {
+        match found(self.store().header(&block.hash()))? {
+            Ok(header) if header == block.header => {}
+            Ok(_) => return Ok(Err((Column::Headers, "is another block's".into()))),
+            Err(why) => return Ok(Err((Column::Headers, why))),
+        }
+        let chain = self.ledger.chain();
+        let mut first = 0;
+        for (index, transaction) in (0..).zip(&block.transactions) {
+            let name = transaction.hash(chain);
+            let location = match found(self.store().transaction(&name))? {
+                Ok(location) => location,
+                Err(why) => return Ok(Err((Column::Transactions, why))),
+            };
+            if !self.stands(&name, location, block)? {
+                let why = "is not where the index says".into();
+                return Ok(Err((Column::Transactions, why)));
+            }
+            first += u64::from(location == Location { height: block.header.height, index });
+        }
+        Ok(Ok(first))
+    }
+
+    /// Whether a transaction of this name stands at `location`, in a block up to `block`.
+    fn stands(&self, name: &Hash, location: Location, block: &Block) -> Result<bool, LedgerError> {
+        let Location { height, index } = location;
+        let is = |block: &Block| {
+            let transaction = block.transactions.get(index as usize);
+            transaction.is_some_and(|t| t.hash(self.ledger.chain()) == *name)
+        };
+        match block.header.height.cmp(&height) {
+            Ordering::Equal => Ok(is(block)),
+            Ordering::Less => Ok(false),
+            Ordering::Greater => Ok(self.block(height)?.is_ok_and(|block| is(&block))),
+        }
+    }
+
+    /// Whether the indexes hold nothing but what was found in the blocks up to `head`: each name was
+    /// found, so their number tells. Rows of heights that have no block are removed.
+    fn no_strangers(&mut self, head: Height, names: u64) -> Result<bool, LedgerError> {
+        let mut strangers = Vec::new();
+        for column in [Column::Receipts, Column::Statements] {
+            self.each_row(column, |key, _| {
+                if height_of(key).is_none_or(|height| height == Height(0) || height > head) {
+                    strangers.push((column, key.to_vec()));
+                }
+                Ok(())
+            })?;
+        }
+        let mut batch = Batch::default();
+        for (column, key) in strangers {
+            self.repaired(head, column, "has a row of no block", Remedy::Removed);
+            batch.delete(column, key);
+        }
+        self.store().mend(batch)?;
+        for (column, expected) in [(Column::Headers, head.0), (Column::Transactions, names)] {
+            let mut found = 0;
+            self.each_row(column, |_, _| {
+                found += 1;
+                Ok(())
+            })?;
+            if found != expected {
+                self.repaired(head, column, "has a row of no block", Remedy::Rebuilt);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the indexes again from the blocks.
+    fn index_again(&mut self, head: Height) -> Result<(), LedgerError> {
+        self.clear(Column::Headers)?;
+        self.clear(Column::Transactions)?;
+        let chain = self.ledger.chain();
+        for height in (1..=head.0).map(Height) {
+            // A block below what is checked may be missing: whoever looks for it is told so.
+            if let Ok(block) = self.block(height)? {
+                let mut batch = Batch::default();
+                batch.put(Column::Headers, block.hash().0, codec::encode(&block.header));
+                let numbered: Vec<_> = (0..).zip(&block.transactions).collect();
+                // From the last to the first, so that the first place of a name is the one that stays.
+                for (index, transaction) in numbered.into_iter().rev() {
+                    let name = transaction.hash(chain);
+                    if found(self.store().transaction(&name))?.is_err() {
+                        let location = codec::encode(&Location { height, index });
+                        batch.put(Column::Transactions, name.0, location);
+                    }
+                }
+                self.store().mend(batch)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,348 @@
+//! Opening a ledger on a store that may hold anything (DESIGN 5: "a start on damaged files never needs a
+//! human: the node keeps what verifies and fetches the rest").
+//!
+//! Rows are of three classes ([`daruma_store::Class`]). *Certified* records, blocks and commit
+//! certificates, prove themselves. Everything *derived* follows from them by execution. *Control* rows
+//! are this replica's notes. So whatever a disk holds, what is true of it can be told from what is not:
+//!
+//! 1. The head is the highest executed height below which no certified record was found damaged: as
+//!    far down as was asked ([`Depth`]), each block is certified by a quorum and lies upon the one
+//!    below. Damaged certified rows go to quarantine; those above them stay, and count again once the
+//!    hole is filled. The heights missing are fetched from the other replicas as by any replica that
+//!    was away.
+//! 2. Derived rows must be what the certified ones say. Indexes are made again from the blocks, the
+//!    state tree from the state; if that does not give the head's statement, or the head had to be
+//!    lowered, everything derived is made again by execution from the genesis.
+//! 3. Blocks that lie certified above what is executed are executed.
+//!
+//! Each step leaves a store on which the next opening goes on, also if the power fails in between:
+//! while derived rows are made again, the head row says how far they reach.
+
+mod derived;
+mod records;
+mod state;
+
+use std::sync::Arc;
+
+use daruma_automaton_api::DynAutomaton;
+use daruma_store::{
+    Batch, CHAIN, Class, Column, HEAD, Head, Row, Store, StoreError, Trust,
+    limits::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX},
+};
+use daruma_types::{ChainId, Hash, HeadClaim, Height, Statement, codec};
+
+use crate::ledger::{HeadInfo, Ledger};
+use crate::tree::StateTree;
+use crate::{LedgerError, limits};
+
+/// How much of a ledger is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The last [`limits::RECENT_BLOCKS`] blocks with what follows from them, and as many entries of
+    /// the state as can be read in a moment: for every start.
+    Recent,
+    /// Everything: for a start after damage is suspected.
+    Whole,
+}
+
+/// What was done about a row that was not what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Moved to [`Column::Quarantine`]; the height is fetched from the other replicas.
+    Quarantined,
+    /// Made again from what certifies it.
+    Rebuilt,
+    /// Removed: nothing depends on it, or it can be had again.
+    Removed,
+    /// The head is lower than it was, because of a hole below it.
+    Lowered,
+}
+
+/// One thing that opening a ledger repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRepair {
+    /// The height concerned; of the state, the head's.
+    pub height: Height,
+    /// The table.
+    pub column: Column,
+    /// What was found there.
+    pub found: String,
+    /// What was done.
+    pub remedy: Remedy,
+}
+
+/// Rows read at once while a table is checked or cleared.
+const ROWS_AT_ONCE: usize = 1024;
+
+/// An opening under way.
+struct Opening {
+    ledger: Ledger,
+    depth: Depth,
+    repairs: Vec<LedgerRepair>,
+}
+
+/// A row as it was found: what it says, or what is wrong with it.
+type Found<T> = Result<T, String>;
+
+/// Tells damage, which is a finding, from a store that does not answer, which is an error.
+fn found<T>(read: Result<Option<T>, StoreError>) -> Result<Found<T>, StoreError> {
+    match read {
+        Ok(Some(value)) => Ok(Ok(value)),
+        Ok(None) => Ok(Err("is missing".into())),
+        Err(StoreError::Damaged { why, .. }) => Ok(Err(why)),
+        Err(failed) => Err(failed),
+    }
+}
+
+const fn key(height: Height) -> [u8; 8] {
+    height.0.to_be_bytes()
+}
+
+fn height_of(key: &[u8]) -> Option<Height> {
+    Some(Height(u64::from_be_bytes(key.try_into().ok()?)))
+}
+
+/// Opens the ledger; see [`Ledger::open`].
+pub(crate) fn open(
+    store: Arc<dyn Store>,
+    automaton: Arc<dyn DynAutomaton>,
+    trust: Trust,
+    depth: Depth,
+) -> Result<(Ledger, Vec<LedgerRepair>), LedgerError> {
+    let head = HeadInfo::genesis(trust.chain());
+    let ledger = Ledger { store, automaton, trust, head, tree: StateTree::new() };
+    let mut opening = Opening { ledger, depth, repairs: Vec::new() };
+    opening.check_chain()?;
+    opening.check()?;
+    Ok((opening.ledger, opening.repairs))
+}
+
+impl Opening {
+    fn store(&self) -> &dyn Store {
+        self.ledger.store.as_ref()
+    }
+
+    fn repaired(&mut self, height: Height, column: Column, found: impl Into<String>, by: Remedy) {
+        // A disk that is damaged all over needs no list of every row.
+        if self.repairs.len() < limits::REPAIRS_TOLD_MAX {
+            let found = found.into();
+            self.repairs.push(LedgerRepair { height, column, found, remedy: by });
+        }
+    }
+
+    /// The store must be this chain's, or hold nothing that another chain would miss.
+    fn check_chain(&mut self) -> Result<(), LedgerError> {
+        let own = self.ledger.chain();
+        let noted = match found(self.store().row(Column::Meta, CHAIN))? {
+            Ok(bytes) => codec::decode_stored::<ChainId>(&bytes).map_err(|e| e.to_string()),
+            Err(why) => Err(why),
+        };
+        if noted == Ok(own) {
+            return Ok(());
+        }
+        let head = found(self.store().head())?.map_or(Height(1), |head| head.height);
+        let ours = self.certified(Height(1))?.is_ok() || self.certified(head)?.is_ok();
+        let written = match found(self.store().block(Height(1)))? {
+            Ok(block) => Ok(block.header.chain),
+            Err(why) => found(self.store().block(head))?.map_or(Err(why), |b| Ok(b.header.chain)),
+        };
+        let others = [noted.clone(), written].into_iter().flatten().find(|chain| *chain != own);
+        if let (false, Some(found)) = (ours, others) {
+            return Err(LedgerError::OtherChain { found, expected: own });
+        }
+        let (Ok(why) | Err(why)) = noted.map(|chain| format!("says {chain}"));
+        // In a new store it is missing.
+        if ours || why != "is missing" {
+            self.repaired(Height(0), Column::Meta, why, Remedy::Rebuilt);
+        }
+        let mut batch = Batch::default();
+        batch.put(Column::Meta, CHAIN, codec::encode(&own));
+        Ok(self.store().mend(batch)?)
+    }
+
+    fn check(&mut self) -> Result<(), LedgerError> {
+        let noted = self.noted_head()?;
+        let executed = noted.map_or(Height(0), |head| head.height);
+        let lowest = match self.depth {
+            Depth::Recent => executed.0.saturating_sub(limits::RECENT_BLOCKS - 1).max(1),
+            Depth::Whole => 1,
+        };
+        let sound = self.check_records(Height(lowest), executed)?;
+        match noted {
+            Some(head) if sound == executed => {
+                self.stand_on(&head)?;
+                if !self.check_derived(Height(lowest))? {
+                    self.start_again()?;
+                }
+            }
+            Some(_) => {
+                let found = format!("said {executed}; the chain is sound up to {sound}");
+                self.repaired(sound, Column::Meta, found, Remedy::Lowered);
+                self.start_again()?;
+            }
+            None if self.nothing_noted()? => {}
+            None => self.start_again()?,
+        }
+        self.execute_what_is_certified()
+    }
+
+    /// The head row, or what it must have been: then it is written again.
+    fn noted_head(&mut self) -> Result<Option<Head>, LedgerError> {
+        let why = match found(self.store().head())? {
+            Ok(head) if self.is_certified(head.height, &head.hash)? => return Ok(Some(head)),
+            Ok(head) => format!("names a block at {} that nobody certified", head.height),
+            Err(why) => why,
+        };
+        let Some(head) = self.last_statement()? else {
+            if why != "is missing" {
+                self.repaired(Height(0), Column::Meta, why, Remedy::Removed);
+            }
+            return Ok(None);
+        };
+        self.repaired(head.height, Column::Meta, why, Remedy::Rebuilt);
+        let mut batch = Batch::default();
+        batch.put(Column::Meta, HEAD, codec::encode(&head));
+        self.store().mend(batch)?;
+        Ok(Some(head))
+    }
+
+    fn is_certified(&self, height: Height, hash: &Hash) -> Result<bool, LedgerError> {
+        Ok(height > Height(0) && self.certificate(height)?.is_ok_and(|c| c.hash == *hash))
+    }
+
+    /// The head that the last statement with its block gives.
+    fn last_statement(&self) -> Result<Option<Head>, LedgerError> {
+        let mut last: Option<Statement> = None;
+        self.each_row(Column::Statements, |key, _| {
+            if let Some(height) = height_of(key)
+                && let Ok(statement) = found(self.store().statement(height))?
+                && statement.height == height
+            {
+                last = Some(statement);
+            }
+            Ok(())
+        })?;
+        let Some(statement) = last else { return Ok(None) };
+        let Ok(certified) = self.certified(statement.height)? else { return Ok(None) };
+        let (height, hash) = (statement.height, certified.certificate.hash);
+        let timestamp_ms = certified.block.header.timestamp_ms;
+        let fits = statement.block == hash;
+        Ok(fits.then_some(Head { height, hash, timestamp_ms, statement }))
+    }
+
+    /// Goes through a table, some rows at a time; a stretch that cannot be read ends it.
+    fn each_row(
+        &self,
+        column: Column,
+        mut see: impl FnMut(&[u8], &[u8]) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = match self.store().rows(column, &from, ROWS_AT_ONCE) {
+                Ok(rows) => rows,
+                Err(StoreError::Damaged { .. }) => return Ok(()),
+                Err(failed) => return Err(failed.into()),
+            };
+            for (key, value) in &rows {
+                see(key, value)?;
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == ROWS_AT_ONCE => from = after(last),
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes the ledger stand on this head, whose block and certificate were found sound.
+    fn stand_on(&mut self, head: &Head) -> Result<(), LedgerError> {
+        let Head { height, hash, timestamp_ms, statement } = *head;
+        let certificate = self.store().certificate(height)?;
+        let claim = HeadClaim { height, hash, certificate };
+        self.ledger.head = HeadInfo { claim, timestamp_ms, statement };
+        Ok(())
+    }
+
+    /// Whether there is neither a head row nor anything derived, as in a new store.
+    fn nothing_noted(&self) -> Result<bool, LedgerError> {
+        if found(self.store().row(Column::Meta, HEAD))? != Err("is missing".into()) {
+            return Ok(false);
+        }
+        for column in Column::ALL.into_iter().filter(|column| column.class() == Class::Derived) {
+            match self.store().rows(column, b"", 1) {
+                Ok(rows) if rows.is_empty() => {}
+                Ok(_) | Err(StoreError::Damaged { .. }) => return Ok(false),
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Throws away everything derived: the ledger is at the genesis. The head row goes first, so that
+    /// an opening after a loss of power begins here again.
+    fn start_again(&mut self) -> Result<(), LedgerError> {
+        let mut batch = Batch::default();
+        batch.delete(Column::Meta, HEAD);
+        self.store().mend(batch)?;
+        for column in Column::ALL.into_iter().filter(|column| column.class() == Class::Derived) {
+            self.clear(column)?;
+        }
+        self.ledger.head = HeadInfo::genesis(self.ledger.chain());
+        self.ledger.tree = StateTree::new();
+        Ok(())
+    }
+
+    fn clear(&self, column: Column) -> Result<(), LedgerError> {
+        loop {
+            let rows = self.store().rows(column, b"", ROWS_AT_ONCE)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::default();
+            rows.into_iter().for_each(|(key, _)| batch.delete(column, key));
+            self.store().mend(batch)?;
+        }
+    }
+
+    /// Executes the certified blocks that lie above the head, up to the first that is missing or not
+    /// sound. After a normal end there is none.
+    fn execute_what_is_certified(&mut self) -> Result<(), LedgerError> {
+        let before = self.ledger.head().claim.height;
+        loop {
+            let next = self.ledger.head().claim.height.next();
+            match self.certified(next)? {
+                Ok(block) if block.block.header.parent == self.ledger.head().claim.hash => {
+                    self.ledger.execute_verified(&block)?;
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let (after, next) = (self.ledger.head().claim.height, before.next());
+        if after > before {
+            let found = format!("nothing executed from {next} up to {after}");
+            self.repaired(after, Column::State, found, Remedy::Rebuilt);
+        }
+        // What lies there and is not sound must not be served or believed.
+        self.check_records(after.next(), after.next())?;
+        Ok(())
+    }
+
+    /// Adds to `batch` the move of a row to quarantine, if there is room.
+    fn quarantine(&self, column: Column, key: &[u8], batch: &mut Batch) -> Result<(), LedgerError> {
+        batch.delete(column, key);
+        let Ok(value) = found(self.store().row(column, key))? else { return Ok(()) };
+        let kept: Vec<Row> = match self.store().rows(Column::Quarantine, b"", QUARANTINE_ROWS_MAX) {
+            Ok(kept) => kept,
+            Err(StoreError::Damaged { .. }) => return Ok(()),
+            Err(failed) => return Err(failed.into()),
+        };
+        if kept.len() < QUARANTINE_ROWS_MAX && value.len() <= QUARANTINE_BYTES_MAX {
+            batch.put(Column::Quarantine, column.quarantine_key(key), value);
+        }
+        Ok(())
+    }
+}
+
+/// The first key after this one.
+fn after(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
