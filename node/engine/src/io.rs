@@ -74,7 +74,8 @@ impl Input {
             | Self::Submitted { .. }
             | Self::Nonces { .. }
             | Self::Executed { .. }
-            | Self::Ledger { .. } => false,
+            | Self::Ledger { .. }
+            | Self::Nonces { .. } => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use daruma_engine::{Destination, Effect};
-use daruma_store::{Column, Store};
+use daruma_store::Column;
 use daruma_types::{
     Ballot, Block, Certificate, CertifiedBlock, Hash, Height, Message, Promise, ReplicaId,
     SignerSet, VoteKind,
@@ -128,7 +128,7 @@ fn damage_disk(world: &World<'_>, replica: usize) {
     let store = &world.replicas[replica].store;
     for column in Column::ALL {
         for (index, key) in store.keys(column).into_iter().enumerate() {
-            let row = store.row(column, &key).unwrap().unwrap();
+            let row = store.row(column, &key).unwrap();
             match index % 7 {
                 2 => store.damage(column, &key, None),
                 4 => store.damage(column, &key, Some(row[..row.len() / 2].to_vec())),
