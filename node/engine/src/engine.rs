@@ -158,7 +158,10 @@ impl Engine {
                 if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
                     // What it holds about other heights than the ledger's is worth nothing now.
                     let _found = self.attestations.repair(statement.height, false, context);
-                    self.attestations.on_executed(statement, context, &mut out);
+                    // There is nothing to attest about the genesis.
+                    if statement.height > Height(0) {
+                        self.attestations.on_executed(statement, context, &mut out);
+                    }
                 }
             }
         }

@@ -74,8 +74,7 @@ impl Input {
             | Self::Submitted { .. }
             | Self::Nonces { .. }
             | Self::Executed { .. }
-            | Self::Ledger { .. }
-            | Self::Nonces { .. } => false,
+            | Self::Ledger { .. } => false,
         }
     }
 }

@@ -110,12 +110,13 @@ impl Plan {
         Self {
             start: Start::Arbitrary(start),
             byzantine: if random.random_bool(0.5) { Vec::new() } else { byzantine },
-            ..calm.of_rounds()
+            ..calm.in_rounds()
         }
     }
 
-    /// Every loop once a tick, and patience in few rounds.
-    fn of_rounds(self) -> Self {
+    /// Every loop once a tick, patience in few rounds, no clients of its own, and no end by the clock.
+    #[must_use]
+    pub fn in_rounds(self) -> Self {
         Self {
             tick_ms: UNIT_US / 1000,
             ledger_every_ms: UNIT_US / 1000,
@@ -140,7 +141,7 @@ impl Plan {
     pub fn start(self, start: ArbitraryStart) -> Self {
         let fresh = self.start == Start::Fresh;
         let plan = Self { start: Start::Arbitrary(start), ..self };
-        if fresh { plan.of_rounds() } else { plan }
+        if fresh { plan.in_rounds() } else { plan }
     }
 }
 

@@ -59,3 +59,4 @@ pub use scheme::{Keys, Role, Scheme};
 pub use search::{Failure, Group, SearchSettings, Summary, search};
 pub use spread::Spread;
 pub use trace::Sink;
+pub use world::Rig;

@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rpc-server", &["types", "rpc-api", "chainspec", "ledger", "automaton-api"]),
     ("rpc-client", &["types", "rpc-api", "chainspec"]),
     ("adversary", &["types"]),
+    ("catalogue", &["types", "engine", "simulator"]),
     ("conversations", &["types", "engine", "ledger", "store", "automaton-api", "append-list"]),
     (
         "simulator",

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::limits;
+use daruma_types::{HeadClaim, Statement, View, ViewProof, limits};
 
 use super::{Engine, Peer};
 use crate::laboratory::{Garbage, Size, Standing};
@@ -56,6 +56,27 @@ impl Engine {
     /// Makes this replica suspect the primary of its view.
     pub fn suspect(&mut self) {
         self.monitor.distrust(&mut crate::outbox::Outbox::default());
+    }
+
+    /// Sets view, phase and proof of view establishment (a); nothing in (b).
+    pub fn set_view(&mut self, view: View, phase: u8, proof: ViewProof) {
+        self.views.set_view(view, phase, proof);
+    }
+
+    /// Sets the failure detector: tokens of others since each replica's last, tokens of the primary
+    /// without progress, and whether it is suspected.
+    pub fn set_monitor(&mut self, beat: &[u32], count: u32, suspects: bool) {
+        self.monitor.set(beat, count, suspects);
+    }
+
+    /// Sets the committed head, and what the ledger is believed to have executed.
+    pub fn set_head(&mut self, head: HeadClaim, executed: Statement) {
+        self.replication.set_head(head, executed);
+    }
+
+    /// Makes this replica believe that its ballot's new-view is still awaited.
+    pub fn deactivate(&mut self) {
+        self.replication.deactivate();
     }
 
     /// Where this replica stands, in short.

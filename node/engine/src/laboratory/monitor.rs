@@ -17,6 +17,11 @@ impl Monitor {
         garbage.set("monitor.status", status, Garbage::status);
     }
 
+    /// Sets what the detector counts and whether it suspects.
+    pub(crate) fn set(&mut self, beat: &[u32], count: u32, suspects: bool) {
+        (self.beat, self.count, self.suspects) = (beat.to_vec(), count, suspects);
+    }
+
     /// What is held.
     pub(crate) fn sizes(&self, replicas: usize, sizes: &mut alloc::vec::Vec<Size>) {
         sizes.push(Size::new("monitor.beat", self.beat.len(), replicas));

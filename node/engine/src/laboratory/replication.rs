@@ -124,6 +124,20 @@ impl Replication {
         garbage.set("replication.want_turn", want_turn, |g| g.number(&[0]) as usize);
     }
 
+    /// The ballot's new-view is awaited.
+    pub(crate) fn deactivate(&mut self) {
+        (self.active, self.new_view) = (false, None);
+    }
+
+    /// Sets the head, and what is said to be executed.
+    pub(crate) fn set_head(
+        &mut self,
+        head: daruma_types::HeadClaim,
+        executed: daruma_types::Statement,
+    ) {
+        (self.head, self.executed) = (head, executed);
+    }
+
     /// What is held.
     pub(crate) fn sizes(&self, replicas: usize, chain: &ChainLimits, sizes: &mut Vec<Size>) {
         let window = chain.window.min(limits::WINDOW_MAX);

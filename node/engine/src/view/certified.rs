@@ -338,6 +338,11 @@ impl ViewEstablishment for Certified {
     }
 
     #[cfg(feature = "laboratory")]
+    fn set_view(&mut self, view: View, phase: u8, proof: ViewProof) {
+        (self.view, self.phase, self.proof) = (view, phase, proof);
+    }
+
+    #[cfg(feature = "laboratory")]
     fn scramble(&mut self, garbage: &mut crate::laboratory::Garbage<'_>) {
         self.scramble_all(garbage);
     }

@@ -77,6 +77,12 @@ pub(crate) trait ViewEstablishment {
         out: &mut Outbox,
     );
 
+    /// Sets view, phase and proof, where the module has these.
+    #[cfg(feature = "laboratory")]
+    fn set_view(&mut self, view: View, phase: u8, proof: ViewProof) {
+        let _ = (view, phase, proof);
+    }
+
     /// Sets every variable to an arbitrary value.
     #[cfg(feature = "laboratory")]
     fn scramble(&mut self, garbage: &mut crate::laboratory::Garbage<'_>);

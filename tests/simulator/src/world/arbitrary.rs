@@ -69,7 +69,7 @@ impl World<'_> {
     }
 
     /// What the event means for the rounds, before it happens.
-    fn begins(&mut self, event: &Event) -> bool {
+    pub(super) fn begins(&mut self, event: &Event) -> bool {
         let Some(rounds) = &mut self.rounds else { return false };
         match event {
             Event::Tick { replica, incarnation } => {
@@ -88,7 +88,7 @@ impl World<'_> {
         }
     }
 
-    fn ends(&mut self, tracked: bool) {
+    pub(super) fn ends(&mut self, tracked: bool) {
         let Some(rounds) = &mut self.rounds else { return };
         rounds.end();
         let replicas = &self.replicas;

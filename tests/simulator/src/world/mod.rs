@@ -1,6 +1,7 @@
 //! The run itself: one thread, one queue of events, virtual time.
 
 mod arbitrary;
+mod driven;
 mod effects;
 mod ending;
 mod holding;
@@ -12,6 +13,8 @@ mod standstill;
 #[cfg(test)]
 mod tests;
 mod traffic;
+
+pub use driven::Rig;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +35,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use self::holding::Holding;
+use crate::arbitrary::Rhythm;
 use crate::checkers::{Broken, Checkers};
 use crate::clients::Clients;
 use crate::network::Links;
@@ -155,6 +159,8 @@ pub(crate) struct World<'a> {
     history: Option<Box<History>>,
     /// After an arbitrary start.
     rounds: Option<Rounds>,
+    /// The rhythm of a run that a test drives.
+    driven: Option<Rhythm>,
     recovery: Option<Recovery>,
 }
 
@@ -217,6 +223,7 @@ impl<'a> World<'a> {
             trace: Trace::new(sink),
             history: None,
             rounds: None,
+            driven: None,
             recovery: None,
         };
         world.populate(&keys);
@@ -385,7 +392,9 @@ impl<'a> World<'a> {
     }
 
     fn broken(&mut self, (invariant, what): Broken) {
-        let unstable = self.recovery.as_ref().is_some_and(Recovery::is_unstable);
+        // A test that sets memories judges by itself when all is well again.
+        let set = self.driven.is_some() && self.replicas.iter().any(|replica| replica.tainted);
+        let unstable = set || self.recovery.as_ref().is_some_and(Recovery::is_unstable);
         if unstable && invariant.waits_for_convergence() {
             self.trace.line(self.now_us, || format!("before convergence: {what}"));
             self.stats.count(invariant.name());

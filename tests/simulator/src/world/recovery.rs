@@ -63,7 +63,7 @@ impl World<'_> {
     /// When replicas act, after an arbitrary start.
     pub(super) fn rhythm(&self) -> Option<Rhythm> {
         match &self.plan.start {
-            Start::Fresh => None,
+            Start::Fresh => self.driven,
             Start::Arbitrary(start) => self.rounds.as_ref().map(|_| start.rhythm),
         }
     }

@@ -1,0 +1,32 @@
+//! The thesis's tests as start state, fault and desired state, on real engines in the simulator.
+//!
+//! This crate holds what the tests judge by. The judges know nothing of the predicates of the code
+//! that they judge: they look at what a replica shows of itself from outside, and count with vote
+//! counts of their own.
+
+mod oracles;
+mod start;
+
+pub use oracles::{
+    Counts, all_executed, all_in_view, consistent, healthy, nothing_assigned, serving_views,
+};
+pub use start::{RHYTHMS, forced, in_view, plan, six, views_with_proofs};
+
+/// Asynchronous rounds from any state of the view establishment to a stable view.
+pub const VIEW_ROUNDS_MAX: u32 = 32;
+
+/// From suspicion by `n-2f` correct replicas to service by the next primary.
+pub const CHANGE_ROUNDS_MAX: u32 = 32;
+
+/// From a transaction pending at all correct replicas to its execution by all of them.
+pub const REQUEST_ROUNDS_MAX: u32 = 12;
+
+/// Until the failure detector has found a primary that does nothing, with the patience of
+/// [`plan`].
+pub const DETECTION_ROUNDS_MAX: u32 = 13;
+
+/// Through which what must go on is seen to go on.
+pub const CLOSURE_ROUNDS: u32 = 100;
+
+/// Through which what must never happen is seen not to.
+pub const NEVER_ROUNDS: u32 = 300;

@@ -1,0 +1,60 @@
+//! Plans and start states.
+
+use daruma_simulator::{Plan, Rhythm, Rig};
+use daruma_types::{ReplicaId, View, ViewProof};
+
+/// The two schedules in which every row is run.
+pub const RHYTHMS: [Rhythm; 2] = [Rhythm::LockStep, Rhythm::Random];
+
+/// `n` replicas with the largest `f`, no clients of its own, every loop once a tick.
+#[must_use]
+pub fn plan(n: usize, seed: u64) -> Plan {
+    Plan::calm(seed, n).in_rounds()
+}
+
+/// Six replicas, one of which may be Byzantine.
+#[must_use]
+pub fn six(seed: u64) -> Plan {
+    plan(6, seed)
+}
+
+/// The same without primary monitoring: nobody is ever suspected, so the view stays.
+#[must_use]
+pub fn forced(plan: Plan) -> Plan {
+    let mut plan = plan;
+    plan.local.beat_rounds = u32::MAX;
+    plan.local.progress_tokens = u32::MAX;
+    plan.local.censorship_blocks = u64::MAX;
+    plan
+}
+
+/// Takes all replicas to `view` by the protocol itself: each suspects the primary of every view before.
+///
+/// # Panics
+/// If they do not get there.
+pub fn in_view(rig: &mut Rig<'_>, view: u64) {
+    for next in 1..=view {
+        for id in rig.correct() {
+            rig.engine(id).suspect();
+        }
+        let arrived = rig.until(40, |rig| crate::all_in_view(rig, next) && crate::healthy(rig));
+        assert!(arrived.is_some(), "view {next} was not reached");
+    }
+}
+
+/// Takes all replicas from view 0 to `last`, and gives each view's proof of its service.
+///
+/// # Panics
+/// If they do not get there.
+pub fn views_with_proofs(rig: &mut Rig<'_>, last: u64) -> Vec<(View, ViewProof)> {
+    let mut proofs = vec![(View(0), ViewProof::Initial)];
+    for view in 1..=last {
+        for id in rig.correct() {
+            rig.engine(id).suspect();
+        }
+        let arrived = rig.until(40, |rig| crate::all_in_view(rig, view) && crate::healthy(rig));
+        assert!(arrived.is_some(), "view {view} was not reached");
+        proofs.push((View(view), rig.engine(ReplicaId(0)).view_proof().clone()));
+    }
+    proofs
+}

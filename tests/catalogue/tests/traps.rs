@@ -1,0 +1,105 @@
+//! What the published prototype does wrong and a port must not (the test catalogue's traps). Those that
+//! are about view establishment (b) are in `coordination.rs`; 2 is the rest of A31 in `monitoring.rs`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+use daruma_catalogue::{
+    NEVER_ROUNDS, REQUEST_ROUNDS_MAX, RHYTHMS, VIEW_ROUNDS_MAX, all_executed, all_in_view,
+    consistent, healthy, in_view, plan, six,
+};
+use daruma_simulator::{Behaviour, Plan};
+use daruma_types::ReplicaId;
+
+/// Trap 3: some believe that a view change goes on, others do not.
+#[test]
+fn trap_3_replicas_that_disagree_on_whether_the_ballot_is_active_serve_again() {
+    for pattern in ["TFTFTF", "TTTTFF", "FTFTFT", "TTTTTF", "TFFFTF"] {
+        for silent in [false, true] {
+            for rhythm in RHYTHMS {
+                six(4).drive(rhythm, |rig| {
+                    in_view(rig, 1);
+                    for (id, flag) in rig.correct().into_iter().zip(pattern.chars()) {
+                        if flag == 'T' {
+                            rig.engine(id).deactivate();
+                        }
+                    }
+                    if silent {
+                        rig.behave(ReplicaId(5), Some(Behaviour::Silent));
+                    }
+                    rig.run(10);
+                    let all = rig.correct();
+                    rig.submit(&all, 0, 1, "served");
+                    let done = rig.until(65, |rig| all_executed(rig, &["served"]));
+                    assert!(done.is_some(), "{pattern} silent {silent} {rhythm:?}");
+                    assert_eq!(consistent(rig), None);
+                });
+            }
+        }
+    }
+}
+
+/// Trap 5: clients overflow the pool while the primary is dead; what was accepted is executed.
+#[test]
+fn trap_5_a_flood_does_not_hide_a_dead_primary_and_nothing_accepted_is_lost() {
+    for rhythm in RHYTHMS {
+        let mut plan: Plan = six(5);
+        plan.local.pending_max = 20;
+        plan.local.pending_per_client_max = 10;
+        plan.drive(rhythm, |rig| {
+            rig.run(2);
+            rig.behave(ReplicaId(0), Some(Behaviour::Silent));
+            let all = rig.correct();
+            for nonce in 1..=10 {
+                for client in 0..4 {
+                    rig.submit(&all, client, nonce, &format!("{client}:{nonce}"));
+                }
+            }
+            let accepted: usize = all.iter().map(|id| rig.status(*id).pending).min().unwrap();
+            assert_eq!(accepted, 20, "the pool is full");
+            let done = rig.until(120, |rig| {
+                rig.correct().into_iter().all(|id| rig.operations(id).len() >= accepted)
+            });
+            assert!(done.is_some(), "{rhythm:?}");
+            for id in rig.correct() {
+                assert_eq!(rig.status(id).pending, 0, "{id}");
+            }
+            assert_eq!(consistent(rig), None);
+        });
+    }
+}
+
+/// Trap 8: a crashed replica does not keep the others from starting.
+#[test]
+fn trap_8_the_others_start_with_f_absent() {
+    for (n, f) in [(4, 1), (6, 1), (7, 2), (11, 3)] {
+        for rhythm in RHYTHMS {
+            let absent: Vec<_> =
+                (0..f).map(|i| (ReplicaId((n - 1 - i) as u16), Behaviour::Silent)).collect();
+            plan(n, 6).byzantine(&absent).drive(rhythm, |rig| {
+                let all = rig.correct();
+                assert_eq!(all.len(), n - f);
+                rig.submit(&all, 0, 1, "started");
+                let done = rig.until(VIEW_ROUNDS_MAX, |rig| all_executed(rig, &["started"]));
+                assert!(done.is_some(), "n={n} {rhythm:?}");
+            });
+        }
+    }
+}
+
+/// Trap 11: a reset of control state never empties the history.
+#[test]
+fn trap_11_no_start_state_shortens_a_certified_ledger() {
+    for rhythm in RHYTHMS {
+        six(7).drive(rhythm, |rig| {
+            let all = rig.correct();
+            rig.submit(&all, 0, 1, "1");
+            assert!(rig.until(REQUEST_ROUNDS_MAX, |rig| all_executed(rig, &["1"])).is_some());
+            for id in rig.correct() {
+                rig.engine(id).deactivate();
+                rig.engine(id).suspect();
+            }
+            let shortened = rig.never(NEVER_ROUNDS, |rig| !all_executed(rig, &["1"]));
+            assert_eq!(shortened, None);
+            assert!(healthy(rig) && !all_in_view(rig, 0));
+        });
+    }
+}

@@ -1,0 +1,206 @@
+//! A run that a test drives by hand: an exact start state, then one asynchronous round after the other.
+
+use daruma_adversary::Behaviour;
+use daruma_engine::{Engine, Status};
+use daruma_types::{CertifiedBlock, Height, ReplicaId, Transaction};
+
+use super::rounds::Rounds;
+use super::{Event, World};
+use crate::arbitrary::{Rhythm, UNIT_US};
+use crate::plan::Plan;
+use crate::scheme::{Keys, Role};
+use crate::{Outcome, Violation};
+
+/// A run in a test's hands. Nothing happens but what it asks for.
+pub struct Rig<'a> {
+    world: World<'a>,
+}
+
+impl core::fmt::Debug for Rig<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Rig").field("now_us", &self.world.now_us).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    /// Lets `act` drive a run of this plan in this rhythm, from the moment when all replicas have
+    /// started on empty disks. The plan's own end of a run does not end it.
+    pub fn drive<R>(&self, rhythm: Rhythm, act: impl FnOnce(&mut Rig<'_>) -> R) -> R {
+        let mut world = World::new(self, None);
+        world.driven = Some(rhythm);
+        world.rounds = Some(Rounds::new(self.thresholds.replicas()));
+        let mut rig = Rig { world };
+        rig.begin();
+        act(&mut rig)
+    }
+}
+
+impl Rig<'_> {
+    fn begin(&mut self) {
+        let first = UNIT_US / 100;
+        while let Some((at_us, event)) = self.world.queue.pop() {
+            if at_us > first {
+                self.world.queue.push(at_us, event);
+                return;
+            }
+            self.happen(at_us, event);
+        }
+    }
+
+    fn happen(&mut self, at_us: u64, event: Event) {
+        self.world.now_us = at_us;
+        let tracked = self.world.begins(&event);
+        self.world.happen(event);
+        self.world.ends(tracked);
+    }
+
+    /// Lets one event happen; false if there is none.
+    fn step(&mut self) -> bool {
+        let Some((at_us, event)) = self.world.queue.pop() else { return false };
+        self.happen(at_us, event);
+        true
+    }
+
+    /// Asynchronous rounds so far.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        self.world.rounds.as_ref().map_or(0, |rounds| rounds.now - 1)
+    }
+
+    /// Lets `count` rounds pass.
+    pub fn run(&mut self, count: u32) {
+        self.never(count, |_| false);
+    }
+
+    /// Lets rounds pass until `holds` does, looked at after each; the rounds that it took, none if it
+    /// does not hold within `rounds_max`.
+    pub fn until(&mut self, rounds_max: u32, holds: impl Fn(&Self) -> bool) -> Option<u32> {
+        for taken in 0..=rounds_max {
+            if holds(self) {
+                return Some(taken);
+            }
+            if taken < rounds_max {
+                self.run(1);
+            }
+        }
+        None
+    }
+
+    /// Lets `rounds` pass, and looks after every event whether `bad` holds; the round in which it did
+    /// first.
+    pub fn never(&mut self, rounds: u32, bad: impl Fn(&Self) -> bool) -> Option<u32> {
+        let end = self.rounds() + rounds;
+        let mut found = bad(self).then(|| self.rounds());
+        while self.rounds() < end && self.step() {
+            if found.is_none() && bad(self) {
+                found = Some(self.rounds());
+            }
+        }
+        found
+    }
+
+    /// Every replica that is not Byzantine now.
+    #[must_use]
+    pub fn correct(&self) -> Vec<ReplicaId> {
+        let replicas = self.world.replicas.iter().filter(|replica| replica.correct);
+        replicas.map(|replica| replica.id).collect()
+    }
+
+    /// The engine of a replica, for its memory to be set.
+    ///
+    /// # Panics
+    /// If the replica is down.
+    pub fn engine(&mut self, id: ReplicaId) -> &mut Engine {
+        let replica = &mut self.world.replicas[id.index()];
+        // What is set on purpose is a transient fault: what it leads to is judged by the test.
+        (replica.transient, replica.tainted) = (true, true);
+        #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+        let running = replica.running.as_mut().unwrap();
+        &mut running.engine
+    }
+
+    /// Where a replica stands.
+    ///
+    /// # Panics
+    /// If the replica is down.
+    #[must_use]
+    pub fn status(&self, id: ReplicaId) -> Status {
+        #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+        let running = self.world.replicas[id.index()].running.as_ref().unwrap();
+        running.engine.status()
+    }
+
+    /// The blocks that a replica executed, in order.
+    #[must_use]
+    pub fn blocks(&self, id: ReplicaId) -> Vec<CertifiedBlock> {
+        let Some(running) = &self.world.replicas[id.index()].running else { return Vec::new() };
+        let blocks = running.reader.certified_blocks(Height(1), usize::MAX, usize::MAX);
+        blocks.unwrap_or_default()
+    }
+
+    /// The operations that a replica executed, in order: with the append-list, its state.
+    #[must_use]
+    pub fn operations(&self, id: ReplicaId) -> Vec<String> {
+        let blocks = self.blocks(id);
+        let transactions = blocks.iter().flat_map(|block| &block.block.transactions);
+        transactions.map(|t| String::from_utf8_lossy(&t.operation).into_owned()).collect()
+    }
+
+    /// A client's signed operation, which the checkers then know of.
+    pub fn sign(&mut self, client: u16, nonce: u64, operation: &str) -> Transaction {
+        let keys = Keys::new(self.world.plan.scheme, self.world.plan.seed);
+        let signer = keys.signer(Role::Client, client);
+        let chain = self.world.committee.chain();
+        let operation = operation.as_bytes().to_vec();
+        let transaction = Transaction::sign(chain, signer.as_ref(), nonce, operation);
+        self.world.checkers.signed(&transaction);
+        transaction
+    }
+
+    /// A client gives its operation to each of these replicas, now.
+    pub fn submit(&mut self, to: &[ReplicaId], client: u16, nonce: u64, operation: &str) {
+        let transaction = self.sign(client, nonce, operation);
+        for to in to {
+            self.world.submit(*to, transaction.clone());
+        }
+    }
+
+    /// From now on a replica is Byzantine in this way; with none, it is honest again.
+    pub fn behave(&mut self, id: ReplicaId, behaviour: Option<Behaviour>) {
+        let replica = &mut self.world.replicas[id.index()];
+        replica.adversary = behaviour.map(|behaviour| behaviour.adversary(u64::from(id.0)));
+        replica.correct = behaviour.is_none();
+        (replica.transient, replica.tainted) = (true, true);
+    }
+
+    /// Cuts or joins the link from one replica to another, in this direction.
+    pub fn cut(&mut self, from: ReplicaId, to: ReplicaId, is_cut: bool) {
+        self.world.links.set_cut(from, to, is_cut);
+    }
+
+    /// Crashes a replica, which loses its memory, and starts it from its disk.
+    pub fn restart(&mut self, id: ReplicaId) {
+        self.world.restart(id.index());
+    }
+
+    /// A replica loses memory and disk, and starts from nothing.
+    pub fn wipe(&mut self, id: ReplicaId) {
+        self.world.crash(id.index());
+        let replica = &mut self.world.replicas[id.index()];
+        (replica.transient, replica.tainted) = (true, true);
+        replica.store = std::sync::Arc::new(daruma_store::MemoryStore::new());
+        self.world.start(id.index());
+    }
+
+    /// The rules that did not hold.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.world.violations
+    }
+
+    /// Ends the run.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        self.world.outcome()
+    }
+}
