@@ -71,20 +71,18 @@ impl World<'_> {
     /// What the event means for the rounds, before it happens.
     pub(super) fn begins(&mut self, event: &Event) -> bool {
         let Some(rounds) = &mut self.rounds else { return false };
-        match event {
-            Event::Tick { replica, incarnation } => {
-                let replica = *replica;
-                let lives = self.replicas[replica].incarnation == *incarnation;
-                if lives && self.replicas[replica].running.is_some() {
-                    rounds.begin(replica);
-                }
-                lives
+        if let Event::Tick { replica, incarnation } = event {
+            if self.replicas[*replica].incarnation == *incarnation
+                && self.replicas[*replica].running.is_some()
+            {
+                rounds.begin(*replica);
             }
-            Event::Deliver { round, .. } => {
-                rounds.arrived(*round);
-                true
-            }
-            _ => false,
+            true
+        } else if let Event::Deliver { round, .. } = event {
+            rounds.arrived(*round);
+            true
+        } else {
+            false
         }
     }
 

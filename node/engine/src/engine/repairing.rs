@@ -1,0 +1,91 @@
+//! The stale-information rules of the resolver, and when those of the modules are run (DESIGN 4).
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use daruma_types::{PublicKey, limits};
+
+use super::{Engine, Peer};
+use crate::outbox::Outbox;
+use crate::{Effect, Illegal};
+
+/// Clients whose nonces are looked up in the ledger at one full check: some milliseconds of reading.
+const LOOKED_UP_MAX: usize = 256;
+
+impl Engine {
+    /// One entry for each peer, each within its bounds, and with its share of a new tick.
+    pub(super) fn refresh_peers(&mut self, out: &mut Outbox) {
+        let replicas = self.context.thresholds().replicas();
+        if self.peers.len() != replicas {
+            out.repaired(Illegal::OutOfBounds("the peers' summaries"));
+            self.peers = vec![Peer::default(); replicas];
+        }
+        for peer in &mut self.peers {
+            let slots = peer.summary.as_ref().map_or(0, |summary| summary.slots.len());
+            if slots > limits::WINDOW_MAX {
+                out.repaired(Illegal::OutOfBounds("a peer's summary"));
+                peer.summary = None;
+            }
+            peer.served = 0;
+            peer.helped = false;
+            peer.bodies = 0;
+        }
+    }
+
+    /// Stale information is looked for at every tick, signatures now and then, and as soon as
+    /// something was found (DESIGN 4).
+    pub(super) fn repair(&mut self, out: &mut Outbox) {
+        let every = u64::from(self.context.local.full_check_ticks.max(1));
+        let full = self.ticks.is_multiple_of(every);
+        let before = out.repairs();
+        self.repair_once(full, out);
+        if !full && out.repairs() > before {
+            self.repair_once(true, out);
+        }
+        if full || out.repairs() > before {
+            self.look_up_nonces(out);
+        }
+    }
+
+    fn repair_once(&mut self, full: bool, out: &mut Outbox) {
+        let replicas = self.context.thresholds().replicas();
+        self.views.tick(full, self.replication.head(), &self.context, out);
+        if self.links.repair(replicas) {
+            out.repaired(Illegal::OutOfBounds("the token channels"));
+        }
+        let (view, _) = self.views.current();
+        self.enter_views(out);
+        let before = out.repairs();
+        self.replication.repair(view, full, &self.context, out);
+        if self.monitor.repair(view, replicas, &self.context.local) {
+            out.repaired(Illegal::OutOfBounds("the failure detector"));
+        } else if out.repairs() > before {
+            // What else the ballot's votes rest on cannot be trusted either. If enough replicas find
+            // the same, the next view starts from what is proven; one alone changes nothing.
+            self.monitor.distrust(out);
+        }
+        let executed = self.replication.executed().height;
+        if self.pool.repair(executed, full, &self.context) {
+            out.repaired(Illegal::OutOfBounds("the pool"));
+        }
+        if self.attestations.repair(executed, full, &self.context) {
+            out.repaired(Illegal::OutOfBounds("the attestations"));
+        }
+    }
+
+    /// Asks the ledger for the last nonces of clients that the pool or the memory of executed nonces
+    /// knows, so that neither can believe for ever what is not so.
+    fn look_up_nonces(&self, out: &mut Outbox) {
+        let mut clients: Vec<PublicKey> = self.pool.clients().collect();
+        clients.extend(self.replication.recent_clients());
+        clients.sort_unstable();
+        clients.dedup();
+        // Where to begin moves from check to check, so that all get their turn.
+        let start = (self.ticks as usize).checked_rem(clients.len()).unwrap_or(0);
+        clients.rotate_left(start);
+        clients.truncate(LOOKED_UP_MAX);
+        if !clients.is_empty() {
+            out.push(Effect::LookUpNonces(clients));
+        }
+    }
+}
