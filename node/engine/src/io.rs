@@ -72,7 +72,6 @@ impl Input {
             ),
             Self::Tick { .. }
             | Self::Submitted { .. }
-            | Self::Nonces { .. }
             | Self::Executed { .. }
             | Self::Ledger { .. } => false,
         }

@@ -63,7 +63,7 @@ impl Replication {
         if moved || !same {
             self.slots = self.slots.split_off(&self.head.height.next());
             self.repair_slots(context, out);
-            self.repair_prepared(false, context, out);
+            self.repair_prepared(false, true, context, out);
         }
         self.refresh_nonces(out);
         if waits {

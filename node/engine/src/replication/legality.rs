@@ -31,12 +31,13 @@ impl Replication {
         self.repair_bounds(context, out);
         self.repair_head(full, context, out);
         self.repair_bodies(full, context, out);
-        self.repair_prepared(full, context, out);
         if full {
             self.repair_signatures(context, out);
         }
         self.repair_slots(context, out);
         self.repair_new_view(full, context, out);
+        let suspect = out.repairs() > before;
+        self.repair_prepared(full, suspect, context, out);
         if out.repairs() > before {
             // An answer that nobody owes must not be waited for.
             self.catch_up = super::CatchUp::default();
@@ -194,21 +195,30 @@ impl Replication {
         }
     }
 
-    pub(super) fn repair_prepared(&mut self, full: bool, context: &Context, out: &mut Outbox) {
+    /// `suspect` says that memory was found to be wrong.
+    pub(super) fn repair_prepared(
+        &mut self,
+        full: bool,
+        suspect: bool,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
         let Some(prepared) = &self.prepared else { return };
         let valid = prepared.kind == VoteKind::Prepare
             && prepared.height > self.head.height
             && prepared.ballot <= self.ballot
             && (!full || prepared.verify(&context.committee, context.verifier.as_ref()).is_ok());
-        // Whoever forms such a certificate holds its block and those below, down to the head. One
-        // whose blocks nobody can give would keep every new primary from its new-view.
+        // Whoever forms such a certificate holds its block, on disk too. Those below it are held as
+        // well, or are committed: after a crash the ledger may not have them yet. Where memory was wrong
+        // in other ways, one whose blocks nobody can give would keep every primary from its new-view.
         let chain = self.chain_below(Some(prepared.hash));
         let lowest = chain.last().and_then(|hash| self.bodies.get(hash));
-        let held = lowest.is_some_and(|block| block.header.height == self.head.height.next());
+        let whole = lowest.is_some_and(|block| block.header.height == self.head.height.next());
+        let held = self.bodies.contains_key(&prepared.hash) && (whole || !suspect);
         if !valid || !held {
             out.repaired(Illegal::Prepared(prepared.height));
             self.prepared = None;
-        } else if lowest.is_some_and(|block| block.header.parent != self.head.hash) {
+        } else if whole && lowest.is_some_and(|block| block.header.parent != self.head.hash) {
             // Another chain was committed: no part of this one ever can be.
             self.prepared = None;
         }
