@@ -81,11 +81,11 @@ fn decode_up_to<T: Decode<()>>(bytes: &[u8], max: usize) -> Result<T, CodecError
     // times its encoding in memory (the most is a report without certificates).
     let decoded = match bytes.len() {
         ..=0x400 => bincode::decode_from_slice(bytes, config::<0x1000>()),
-        ..=0x1000 => bincode::decode_from_slice(bytes, config::<0x4000>()),
-        ..=0x4000 => bincode::decode_from_slice(bytes, config::<0x1_0000>()),
-        ..=0x1_0000 => bincode::decode_from_slice(bytes, config::<0x4_0000>()),
-        ..=0x4_0000 => bincode::decode_from_slice(bytes, config::<0x10_0000>()),
-        ..=limits::FRAME_BYTES_MAX => {
+        0x401..=0x1000 => bincode::decode_from_slice(bytes, config::<0x4000>()),
+        0x1001..=0x4000 => bincode::decode_from_slice(bytes, config::<0x1_0000>()),
+        0x4001..=0x1_0000 => bincode::decode_from_slice(bytes, config::<0x4_0000>()),
+        0x1_0001..=0x4_0000 => bincode::decode_from_slice(bytes, config::<0x10_0000>()),
+        0x4_0001..=limits::FRAME_BYTES_MAX => {
             bincode::decode_from_slice(bytes, config::<{ limits::FRAME_BYTES_MAX }>())
         }
         _ => bincode::decode_from_slice(bytes, config::<{ limits::ROW_BYTES_MAX }>()),

@@ -1,7 +1,7 @@
 //! How fast the simulator is: simulated seconds per second of CPU time, with six replicas and rounds
 //! of 100 ms.
 //!
-//! `cargo run --release -p daruma-simulator --example speed`
+//! `cargo run --profile search -p daruma-simulator --example speed`, or with `--release`
 //!
 //! The first line is one short run in a fresh process, all costs of starting included. The others are
 //! long runs, quiet and under faults, with the blocks and messages that they came to: a figure of
