@@ -24,16 +24,6 @@ pub enum SpecError {
         /// What is allowed.
         allowed: String,
     },
-    /// A value that names something which exists but cannot be used in this version.
-    #[error("{field}: {found:?} is not available in this version; allowed: {allowed}")]
-    NotAvailable {
-        /// The field, with its path in the file.
-        field: String,
-        /// What was found.
-        found: String,
-        /// What is allowed.
-        allowed: String,
-    },
     /// Two fields that must differ are equal.
     #[error("{second}: {value:?} is {first} already; it must be another")]
     Duplicate {

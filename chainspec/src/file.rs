@@ -15,6 +15,7 @@ struct File {
     name: String,
     faulty: Option<u32>,
     view_establishment: String,
+    event_driven_fd: Option<bool>,
     automaton: FileAutomaton,
     #[serde(default)]
     limits: FileLimits,
@@ -57,7 +58,7 @@ pub(crate) fn parse(text: &str) -> Result<SpecDraft, SpecError> {
     Ok(SpecDraft {
         name: file.name,
         faulty: file.faulty,
-        view_establishment: view_establishment(&file.view_establishment)?,
+        view_establishment: view_establishment(&file.view_establishment, file.event_driven_fd)?,
         automaton: AutomatonSpec {
             name: file.automaton.name,
             parameters: parameters(file.automaton.parameters)?,
@@ -78,17 +79,28 @@ pub(crate) fn parse(text: &str) -> Result<SpecDraft, SpecError> {
     })
 }
 
-fn view_establishment(found: &str) -> Result<ViewEstablishment, SpecError> {
-    let field = "view_establishment".to_owned();
-    let allowed = ViewEstablishment::Certified.name();
-    if found == allowed {
-        return Ok(ViewEstablishment::Certified);
+fn view_establishment(
+    found: &str,
+    event_driven_fd: Option<bool>,
+) -> Result<ViewEstablishment, SpecError> {
+    let automaton =
+        ViewEstablishment::Automaton { event_driven_fd: event_driven_fd.unwrap_or_default() };
+    if found == automaton.name() {
+        return Ok(automaton);
     }
-    let allowed = format!("{allowed:?}");
-    if found == "automaton" {
-        return Err(SpecError::NotAvailable { field, found: found.to_owned(), allowed });
+    let certified = ViewEstablishment::Certified;
+    if found != certified.name() {
+        let allowed = format!("{:?} or {:?}", certified.name(), automaton.name());
+        let found = format!("{:?}", fields::shortened(found));
+        return Err(SpecError::field("view_establishment", found, allowed));
     }
-    Err(SpecError::field(field, format!("{:?}", fields::shortened(found)), allowed))
+    match event_driven_fd {
+        None => Ok(certified),
+        Some(found) => {
+            let allowed = format!("nothing, unless view_establishment is {:?}", automaton.name());
+            Err(SpecError::field("event_driven_fd", found.to_string(), allowed))
+        }
+    }
 }
 
 fn parameters(table: toml::Table) -> Result<BTreeMap<String, Parameter>, SpecError> {

@@ -8,7 +8,8 @@
 //! ```toml
 //! name = "demo"
 //! faulty = 1                           # optional: the most that the replicas allow
-//! view_establishment = "certified"
+//! view_establishment = "certified"      # n >= 3f+1; or "automaton", the paper's: n >= 5f+1
+//! # event_driven_fd = true             # optional, with "automaton" only: default false
 //!
 //! [automaton]
 //! name = "key-value"
@@ -37,6 +38,7 @@ mod spec;
 mod write;
 
 pub use automaton::{AutomatonSpec, KnownAutomata, Parameter};
+pub use daruma_types::Establishment as ViewEstablishment;
 pub use error::SpecError;
 pub use limits::Limits;
-pub use spec::{ChainSpec, ReplicaSpec, SpecDraft, ViewEstablishment};
+pub use spec::{ChainSpec, ReplicaSpec, SpecDraft};

@@ -2,30 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use bincode::Encode;
 use daruma_types::{
     ChainId, Committee, Hash, HashContext, PublicKey, Replica, ReplicaId, Thresholds,
 };
 
-use crate::{AutomatonSpec, KnownAutomata, Limits, SpecError, canonical, fields, file, write};
-
-/// How the replicas agree on who is primary (DESIGN 4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode)]
-pub enum ViewEstablishment {
-    /// Certificates of demands and reports; `n >= 3f+1`. The one of this version.
-    #[default]
-    Certified,
-}
-
-impl ViewEstablishment {
-    /// Its name in the file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Certified => "certified",
-        }
-    }
-}
+use crate::{
+    AutomatonSpec, KnownAutomata, Limits, SpecError, ViewEstablishment, canonical, fields, file,
+    write,
+};
 
 /// One replica of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +64,10 @@ impl ChainSpec {
     /// [`SpecError`] names the first field that is not allowed, and what is.
     pub fn generate(draft: SpecDraft, known: &KnownAutomata) -> Result<Self, SpecError> {
         fields::check_name("name", &draft.name)?;
-        let most = Thresholds::largest_faulty(draft.replicas.len());
+        let (count, establishment) = (draft.replicas.len(), draft.view_establishment);
+        let most = Thresholds::largest_faulty_with(count, establishment);
         let faulty_max = draft.faulty.map_or(most, |faulty| faulty as usize);
-        Thresholds::new(draft.replicas.len(), faulty_max)?;
+        Thresholds::with_establishment(count, faulty_max, establishment)?;
         draft.automaton.check(known)?;
         draft.limits.check()?;
         check_replicas(&draft.replicas)?;
@@ -93,7 +78,8 @@ impl ChainSpec {
         let replicas = draft.replicas.iter();
         let replicas = replicas.map(|r| Replica { name: r.name.clone(), key: r.key }).collect();
         let committee = Committee::new(chain, faulty_max, replicas)
-            .map_err(|error| SpecError::field("replicas", error.to_string(), "a committee"))?;
+            .map_err(|error| SpecError::field("replicas", error.to_string(), "a committee"))?
+            .with_establishment(establishment)?;
         Ok(Self { draft: SpecDraft { faulty: Some(faulty), ..draft }, committee })
     }
 
@@ -107,7 +93,8 @@ impl ChainSpec {
     ///
     /// They are written by [`daruma_types::codec`] (integers little-endian; texts and lists after
     /// their length as `u64`), in this order: format number 1 (`u32`); name; faulty (`u32`); view
-    /// establishment (`u32`: 0 certified); the automaton's name; its parameters, their number
+    /// establishment (`u32`: 0 certified; 1 automaton, and then one byte: whether the event-driven
+    /// failure detector is on); the automaton's name; its parameters, their number
     /// (`u64`) and then, in ascending order of name, name, kind (`u32`: 0 boolean, 1 integer,
     /// 2 text) and value (one byte, `i64`, text); operation_bytes_max, block_bytes_max,
     /// block_transactions_max and window (`u32` each); the replicas in order, each with name, key

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use daruma_types::ChainId;
 
-use crate::{Parameter, SpecDraft};
+use crate::{Parameter, SpecDraft, ViewEstablishment};
 
 /// The text that parses to `draft`, which has passed its checks: names and addresses need no escapes.
 pub(crate) fn to_toml(draft: &SpecDraft, chain: ChainId) -> String {
@@ -28,6 +28,10 @@ fn write(text: &mut String, draft: &SpecDraft, chain: ChainId) -> std::fmt::Resu
     }
     writeln!(text, "# How the replicas agree on a primary.")?;
     writeln!(text, "view_establishment = \"{}\"", draft.view_establishment.name())?;
+    if let ViewEstablishment::Automaton { event_driven_fd } = draft.view_establishment {
+        writeln!(text, "# Whether its steps wait for the event-driven failure detector.")?;
+        writeln!(text, "event_driven_fd = {event_driven_fd}")?;
+    }
 
     writeln!(text, "\n# What the chain computes.\n[automaton]")?;
     writeln!(text, "name = \"{}\"", draft.automaton.name)?;

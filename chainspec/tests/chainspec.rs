@@ -136,11 +136,44 @@ fn a_replica_is_found_by_name_and_transport_key() {
 }
 
 #[test]
+fn the_papers_view_establishment_needs_5f_plus_1_replicas_and_is_another_chain() {
+    let automaton = |event_driven_fd| {
+        let view_establishment = ViewEstablishment::Automaton { event_driven_fd };
+        SpecDraft { faulty: None, view_establishment, ..draft(6) }
+    };
+    let mut chains = Vec::new();
+    for draft in [draft(6), automaton(false), automaton(true)] {
+        let spec = ChainSpec::generate(draft, &known()).unwrap();
+        assert_eq!(spec.thresholds().faulty_max(), 1);
+        assert_eq!(ChainSpec::parse(&spec.to_toml(), &known()).unwrap(), spec);
+        assert_eq!(spec.committee().establishment(), spec.view_establishment());
+        chains.push(spec.chain_id());
+    }
+    assert!(chains[0] != chains[1] && chains[1] != chains[2] && chains[0] != chains[2]);
+    let five = SpecDraft { faulty: Some(1), replicas: draft(5).replicas, ..automaton(false) };
+    let refusal = ChainSpec::generate(five, &known()).unwrap_err().to_string();
+    assert_eq!(
+        refusal,
+        "faulty, replicas: 5 replicas with the view establishment \"automaton\" tolerate at most 0 \
+         Byzantine ones, not 1: n >= 5f+1"
+    );
+}
+
+#[test]
 fn a_wrong_value_is_refused_with_its_field_and_what_is_allowed() {
     let first_key = key(1).to_hex();
     for (from, to, said) in [
-        ("\"certified\"", "\"automaton\"", "view_establishment: \"automaton\" is not available"),
-        ("\"certified\"", "\"x\"", "view_establishment: found \"x\"; allowed: \"certified\""),
+        ("\"certified\"", "\"automaton\"", "tolerate at most 0 Byzantine ones, not 1: n >= 5f+1"),
+        (
+            "\"certified\"",
+            "\"x\"",
+            "view_establishment: found \"x\"; allowed: \"certified\" or \"automaton\"",
+        ),
+        (
+            "\"certified\"",
+            "\"certified\"\nevent_driven_fd = false",
+            "event_driven_fd: found false; allowed: nothing, unless view_establishment is",
+        ),
         ("\"key-value\"", "\"other\"", "found \"other\"; allowed: counter, key-value"),
         ("keys_max = 1000", "keys_max = 1.5", "automaton.parameters.keys_max: found float"),
         ("keys_max = 1000", "keys_max = [1]", "automaton.parameters.keys_max: found array"),

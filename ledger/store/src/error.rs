@@ -60,6 +60,8 @@ pub enum StoreError {
 pub enum Promised {
     /// No vote in a ballot below this view's.
     View(View),
+    /// No vote in a ballot below this one.
+    Floor(Ballot),
     /// A vote: ballot, height, first bytes of the block's hash.
     Vote(Ballot, Height, u32),
     /// The block is committed at this height: height, first bytes of its hash.
@@ -70,6 +72,7 @@ impl std::fmt::Display for Promised {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::View(view) => write!(f, "view {view}"),
+            Self::Floor(ballot) => write!(f, "no vote below ballot {ballot}"),
             Self::Vote(ballot, height, short) => {
                 write!(f, "a vote in ballot {ballot} at height {height} for {short:08x}")
             }

@@ -277,6 +277,40 @@ fn a_commit_ends_the_promises_up_to_its_height_and_no_other_block_can_be_voted_f
 }
 
 #[test]
+fn below_a_floor_no_vote_is_recorded_and_a_restart_still_knows_it() {
+    on_both(|open| {
+        let store = open();
+        let floor = |ballot| Promise::Floor { ballot: Ballot(ballot) };
+        store.journal(&[floor(7), vote(7, &block(5, 1))]).unwrap();
+        drop(store);
+        let store = open();
+        assert_eq!(store.recover_journal().unwrap().journal.floor, Some(Ballot(7)));
+        assert!(refused(store.journal(&[vote(6, &block(6, 1))])));
+        assert!(refused(store.journal(&[floor(6)])));
+        assert_eq!(store.journal(&[vote(7, &block(6, 1)), floor(7), floor(8)]), Ok(()));
+        assert!(refused(store.journal(&[vote(7, &block(7, 1))])));
+    });
+}
+
+#[test]
+fn a_floor_is_lowered_only_from_where_no_execution_gets_and_what_it_covered_is_forgotten() {
+    on_both(|open| {
+        let store = open();
+        let floor = |ballot| Promise::Floor { ballot: Ballot(ballot) };
+        let leap = daruma_types::limits::BALLOT_LEAP;
+        let (a, b) = (block(5, 1), block(6, 1));
+        store.journal(&[vote(1, &a), floor(leap + 7), vote(leap + 7, &b)]).unwrap();
+        assert!(refused(store.journal(&[floor(7)])), "exactly a leap away");
+        assert_eq!(store.journal(&[floor(6)]), Ok(()));
+        assert_eq!(store.journal(&[vote(6, &block(6, 2))]), Ok(()));
+        let journal = store.recover_journal().unwrap().journal;
+        assert_eq!(journal.floor, Some(Ballot(6)));
+        let votes: Vec<Ballot> = journal.votes.iter().map(|(ballot, ..)| *ballot).collect();
+        assert_eq!(votes, [Ballot(1), Ballot(6)]);
+    });
+}
+
+#[test]
 fn a_repair_lowers_the_view_and_forgets_what_later_ballots_left() {
     on_both(|open| {
         let store = open();

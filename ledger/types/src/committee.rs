@@ -4,8 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{
-    ChainId, Invalid, PublicKey, ReplicaId, Signature, SignerSet, Thresholds, ThresholdsError,
-    Verifier,
+    ChainId, Establishment, Invalid, PublicKey, ReplicaId, Signature, SignerSet, Thresholds,
+    ThresholdsError, Verifier,
 };
 
 /// One replica as the chainspec knows it.
@@ -22,6 +22,7 @@ pub struct Replica {
 pub struct Committee {
     chain: ChainId,
     thresholds: Thresholds,
+    establishment: Establishment,
     replicas: Vec<Replica>,
 }
 
@@ -37,7 +38,8 @@ pub enum CommitteeError {
 }
 
 impl Committee {
-    /// Checks sizes and that keys are distinct.
+    /// Checks sizes and that keys are distinct. They agree on views by certificates, unless
+    /// [`Self::with_establishment`] says otherwise.
     ///
     /// # Errors
     /// [`CommitteeError`].
@@ -52,7 +54,23 @@ impl Committee {
                 return Err(CommitteeError::SameKey(a.name.clone(), b.name.clone()));
             }
         }
-        Ok(Self { chain, thresholds, replicas })
+        Ok(Self { chain, thresholds, establishment: Establishment::Certified, replicas })
+    }
+
+    /// The same replicas, agreeing on views in this way.
+    ///
+    /// # Errors
+    /// [`ThresholdsError`] if `n` and `f` do not go together with it.
+    pub fn with_establishment(self, establishment: Establishment) -> Result<Self, ThresholdsError> {
+        let (replicas, faulty_max) = (self.thresholds.replicas(), self.thresholds.faulty_max());
+        let thresholds = Thresholds::with_establishment(replicas, faulty_max, establishment)?;
+        Ok(Self { thresholds, establishment, ..self })
+    }
+
+    /// How they agree on who is primary.
+    #[must_use]
+    pub const fn establishment(&self) -> Establishment {
+        self.establishment
     }
 
     /// The chain that all signatures cover.

@@ -52,6 +52,17 @@ pub(crate) fn phase(u: &mut Unstructured<'_>) -> Result<u8> {
     Ok(if byte < 240 { byte & 1 } else { byte })
 }
 
+/// A view of a chain of a few replicas, or now and then one that there is not.
+pub(crate) fn view(u: &mut Unstructured<'_>) -> Result<u16> {
+    let byte = u8::arbitrary(u)?;
+    if byte < 240 { Ok(u16::from(byte & 7)) } else { u16::arbitrary(u) }
+}
+
+/// The same, or none.
+pub(crate) fn optional_view(u: &mut Unstructured<'_>) -> Result<Option<u16>> {
+    if bool::arbitrary(u)? { view(u).map(Some) } else { Ok(None) }
+}
+
 /// A short byte string.
 pub(crate) fn bytes(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let length = u.int_in_range(0..=BYTES_MAX)?.min(u.len());

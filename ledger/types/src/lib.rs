@@ -16,6 +16,7 @@ mod block;
 mod certificate;
 pub mod codec;
 mod committee;
+mod coordination;
 mod crypto;
 #[cfg(feature = "arbitrary")]
 mod from_bytes;
@@ -36,6 +37,7 @@ pub use attestation::{Attestation, StateCertificate, Statement};
 pub use block::{Block, CertifiedBlock, Header};
 pub use certificate::{Certificate, Vote, VoteKind};
 pub use committee::{Committee, CommitteeError, Replica};
+pub use coordination::{Coordination, Establishment, Place, ViewPair};
 pub use crypto::{Ed25519, PublicKey, SecretKey, Signature, Signer, Verifier};
 pub use hash::{Hash, HashContext};
 pub use ids::{Ballot, ChainId, Height, ReplicaId, View};

@@ -34,6 +34,15 @@ pub const FETCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Certified blocks in one answer to a fetch.
 pub const FETCH_BLOCKS_MAX: usize = 64;
 
+/// How far a ballot may lie above what `f+1` replicas report before it counts as garbage (DESIGN 4.2).
+/// No execution gets there: a replica follows others up by half of it at most. At one ballot a
+/// millisecond it is a quarter of an hour, and far from the end of the numbers.
+pub const BALLOT_LEAP: u64 = 1 << 20;
+
+/// The highest ballot there can be: what lies above is garbage, and nothing that counts up by hand gets
+/// here (the paper's MAXINT). Far enough below the end of the numbers that none overflows.
+pub const BALLOT_MAX: u64 = 1 << 62;
+
 /// Block bodies that one [`crate::Want`] may name.
 pub const WANT_MAX: usize = WINDOW_MAX;
 

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use crate::codec::{Decode, Encode};
 use crate::{
-    Attestation, Ballot, Block, Certificate, CertifiedBlock, Demand, EnterCertificate, Hash,
-    Height, LeaveCertificate, NewView, Report, Signature, StateCertificate, Summary, Transaction,
-    Vote,
+    Attestation, Ballot, Block, Certificate, CertifiedBlock, Coordination, Demand,
+    EnterCertificate, Hash, Height, LeaveCertificate, NewView, Report, Signature, StateCertificate,
+    Summary, Transaction, Vote,
 };
 
 /// The primary's proposal; it counts as the primary's prepare vote (DESIGN 4.2).
@@ -49,6 +49,8 @@ pub enum Message {
     },
     /// Where the sender stands.
     Summary(Summary),
+    /// The sender's place in the Coordination Automaton, and what it knows of the receiver's.
+    Coordination(Coordination),
     /// A demand to leave a view.
     Demand(Demand),
     /// Proof that a view was left.
@@ -104,6 +106,7 @@ impl Message {
             Self::Token { .. }
             | Self::TokenReturn { .. }
             | Self::Summary(_)
+            | Self::Coordination(_)
             | Self::Demand(_)
             | Self::Leave(_)
             | Self::Enter(_)
@@ -129,6 +132,7 @@ impl Message {
             Self::Token { .. } => "token",
             Self::TokenReturn { .. } => "token-return",
             Self::Summary(_) => "summary",
+            Self::Coordination(_) => "coordination",
             Self::Demand(_) => "demand",
             Self::Leave(_) => "leave",
             Self::Report(_) => "report",

@@ -20,6 +20,13 @@ pub enum Promise {
         /// Why the replica is there.
         proof: ViewProof,
     },
+    /// "I vote in no ballot below this": what a report says where ballots are not views (the paper's
+    /// view establishment, DESIGN 4.2). One that is lower by more than
+    /// [`crate::limits::BALLOT_LEAP`] says that the one before was garbage, and takes its place.
+    Floor {
+        /// The ballot.
+        ballot: Ballot,
+    },
     /// "At this height I prepared this block in this ballot, and no other." Carries the block, so
     /// that a committed block survives the loss of power at all replicas at once.
     Prepare {
@@ -51,6 +58,8 @@ pub enum Promise {
 pub struct RecoveredJournal {
     /// The last [`Promise::View`].
     pub view: Option<(View, u8, ViewProof)>,
+    /// The last [`Promise::Floor`].
+    pub floor: Option<Ballot>,
     /// For each height the last vote: ballot, height, hash.
     pub votes: Vec<(Ballot, Height, Hash)>,
     /// The bodies voted for, some perhaps of earlier ballots.

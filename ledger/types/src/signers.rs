@@ -4,7 +4,7 @@ use crate::codec::{Decode, Encode};
 use crate::{ReplicaId, limits};
 
 /// A set of replica ids below [`limits::REPLICAS_MAX`], one bit each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Encode, Decode)]
 pub struct SignerSet(pub u64);
 
 impl SignerSet {

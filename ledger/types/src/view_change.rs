@@ -109,14 +109,15 @@ impl HeadClaim {
     }
 }
 
-/// "I am in this view and vote in no earlier one; this is what I hold" (DESIGN 4.1 a).
+/// "I am in this ballot and vote in no earlier one; this is what I hold" (DESIGN 4.1 a, 4.2). With
+/// the certified view establishment, ballot and view are one number.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
 pub struct Report {
     /// Who reports.
     pub replica: ReplicaId,
-    /// The view entered.
-    pub view: View,
+    /// The ballot entered.
+    pub ballot: Ballot,
     /// The committed head.
     pub head: HeadClaim,
     /// The prepared certificate of the highest rank, if it is above the head.
@@ -134,11 +135,11 @@ impl Report {
 
     /// The bytes that a report's signature covers, for a given digest of its content.
     #[must_use]
-    pub fn signed_bytes(chain: ChainId, view: View, digest: &Hash) -> Vec<u8> {
+    pub fn signed_bytes(chain: ChainId, ballot: Ballot, digest: &Hash) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(96);
         bytes.extend_from_slice(b"daruma report v1\n");
         bytes.extend_from_slice(&chain.0.0);
-        bytes.extend_from_slice(&view.0.to_le_bytes());
+        bytes.extend_from_slice(&ballot.0.to_le_bytes());
         bytes.extend_from_slice(&digest.0);
         bytes
     }
@@ -148,14 +149,14 @@ impl Report {
     pub fn sign(
         chain: ChainId,
         replica: ReplicaId,
-        view: View,
+        ballot: Ballot,
         head: HeadClaim,
         prepared: Option<Certificate>,
         signer: &dyn Signer,
     ) -> Self {
         let digest = Self::digest_of(&head, &prepared);
-        let signature = signer.sign(&Self::signed_bytes(chain, view, &digest));
-        Self { replica, view, head, prepared, signature }
+        let signature = signer.sign(&Self::signed_bytes(chain, ballot, &digest));
+        Self { replica, ballot, head, prepared, signature }
     }
 
     /// The part of an [`EnterCertificate`] that this report is.
@@ -173,11 +174,11 @@ impl Report {
     /// [`Invalid`] says what does not hold.
     pub fn verify(&self, committee: &Committee, verifier: &dyn Verifier) -> Result<(), Invalid> {
         let digest = Self::digest_of(&self.head, &self.prepared);
-        let bytes = Self::signed_bytes(committee.chain(), self.view, &digest);
+        let bytes = Self::signed_bytes(committee.chain(), self.ballot, &digest);
         committee.check(self.replica, "report", &bytes, &self.signature, verifier)?;
         self.head.verify(committee, verifier)?;
         if let Some(prepared) = &self.prepared {
-            if prepared.kind != VoteKind::Prepare || prepared.ballot >= Ballot::of_view(self.view) {
+            if prepared.kind != VoteKind::Prepare || prepared.ballot >= self.ballot {
                 return Err(Invalid::Malformed {
                     what: "report",
                     why: "its prepared certificate is no prepared one of an earlier ballot",
@@ -220,7 +221,7 @@ impl EnterCertificate {
         let signatures: Vec<Signature> = self.entries.iter().map(|e| e.signature).collect();
         let content = |position: usize| {
             let entry = self.entries.get(position)?;
-            Some(Report::signed_bytes(committee.chain(), self.view, &entry.digest))
+            Some(Report::signed_bytes(committee.chain(), Ballot::of_view(self.view), &entry.digest))
         };
         let needed = committee.thresholds().strong();
         committee.check_set("enter", needed, self.signers, &signatures, content, verifier)
@@ -279,7 +280,7 @@ impl ViewProof {
 pub struct NewView {
     /// The ballot that becomes active.
     pub ballot: Ballot,
-    /// `n-f` reports of its view, in ascending order of replica.
+    /// `n-f` reports of it, in ascending order of replica.
     pub reports: Vec<Report>,
     /// The headers from above the base up to the tip, which are proposed again unchanged.
     pub headers: Vec<Header>,
@@ -322,7 +323,7 @@ impl NewView {
         Self { ballot, reports, headers, signature: signer.sign(&bytes) }
     }
 
-    /// Checks the primary's signature and `n-f` distinct valid reports of the ballot's view. What
+    /// Checks the primary's signature and `n-f` distinct valid reports of the ballot. What
     /// they say about base and tip is replication's to work out.
     ///
     /// # Errors
@@ -340,8 +341,8 @@ impl NewView {
         if !self.reports.is_sorted_by(|a, b| a.replica < b.replica) {
             return malformed("its reports are not in ascending order of replica");
         }
-        if self.reports.iter().any(|report| Ballot::of_view(report.view) != self.ballot) {
-            return malformed("a report is of another view");
+        if self.reports.iter().any(|report| report.ballot != self.ballot) {
+            return malformed("a report is of another ballot");
         }
         if self.headers.len() > limits::WINDOW_MAX {
             return malformed("more headers than a window");

@@ -110,6 +110,7 @@ impl Door {
             Message::Token { .. }
             | Message::TokenReturn { .. }
             | Message::Summary(_)
+            | Message::Coordination(_)
             | Message::Demand(_)
             | Message::Leave(_)
             | Message::Report(_)

@@ -147,6 +147,14 @@ fn check(
     match message {
         Message::Token { .. } | Message::TokenReturn { .. } => {}
         Message::Summary(summary) => check_summary(summary)?,
+        Message::Coordination(coordination) => {
+            let replicas = committee.thresholds().replicas();
+            let places = [coordination.own, coordination.echo];
+            if !places.iter().all(|place| place.in_domain(replicas)) {
+                let why = "a phase or view is out of its domain";
+                return Err(Invalid::Malformed { what: "coordination", why }.into());
+            }
+        }
         Message::Demand(demand) => {
             let bytes = daruma_types::Demand::signed_bytes(committee.chain(), demand.view);
             committee.check(from, "demand", &bytes, &demand.signature, verifier)?;
@@ -285,6 +293,7 @@ fn ledger_nonces(
         Message::Token { .. }
         | Message::TokenReturn { .. }
         | Message::Summary(_)
+        | Message::Coordination(_)
         | Message::Demand(_)
         | Message::Leave(_)
         | Message::Report(_)

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use daruma_types::{Committee, ReplicaId, Signer, Thresholds, Verifier};
+use daruma_types::{Committee, Establishment, ReplicaId, Signer, Thresholds, Verifier};
 
 /// Bounds that all replicas of a chain share; from the chainspec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// How the replicas agree on who is primary (DESIGN 4.1).
+    #[must_use]
+    pub fn establishment(&self) -> Establishment {
+        self.committee.establishment()
+    }
+
     /// The vote counts.
     #[must_use]
     pub fn thresholds(&self) -> Thresholds {

@@ -11,8 +11,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, EnterCertificate, Height, Message, NewView, Promise, PublicKey, RecoveredJournal,
-    ReplicaId, Summary, Transaction, View, ViewProof, VoteKind, limits,
+    Ballot, Height, Message, NewView, Promise, PublicKey, RecoveredJournal, ReplicaId, Summary,
+    Transaction, View, VoteKind, limits,
 };
 
 use crate::attest::Attestations;
@@ -22,7 +22,7 @@ use crate::monitor::{Monitor, Progress};
 use crate::outbox::Outbox;
 use crate::pool::Pool;
 use crate::replication::{EngineHead, Replication};
-use crate::view::{Certified, Claims, ViewEstablishment};
+use crate::view::{ViewEstablishment, Voting, establishment};
 use crate::{Effect, Input, PoolRefusal};
 
 /// Committed blocks that one peer may ask for between two ticks: each costs a read of the ledger, and
@@ -54,12 +54,12 @@ pub struct Engine {
     peers: Vec<Peer>,
     now_ms: u64,
     ticks: u64,
-    /// The view and phase that the other modules know of.
-    entered: (View, u8),
+    /// The view, its phase and the ballot that the other modules know of.
+    entered: (View, u8, Ballot),
     /// The ballot whose primary was sent what clients gave to this replica.
     handed_over: Option<Ballot>,
-    /// View, phase and activity as last told in a summary.
-    told: (View, u8, bool),
+    /// View, phase, ballot and activity as last told in a summary.
+    told: (View, u8, Ballot, bool),
 }
 
 impl core::fmt::Debug for Engine {
@@ -77,16 +77,18 @@ impl Engine {
         journal: RecoveredJournal,
     ) -> (Self, Vec<Effect>) {
         let replicas = context.thresholds().replicas();
-        let RecoveredJournal { view, votes, blocks, prepared } = journal;
+        let RecoveredJournal { view, floor, votes, blocks, prepared } = journal;
         let recorded = view.as_ref().map(|(view, phase, _)| (*view, *phase));
         let proof = view.map(|(_, _, proof)| proof);
-        let views = Certified::restore(proof, &head.claim, &context);
-        let (view, phase) = views.current();
+        let voted = votes.iter().map(|(ballot, ..)| *ballot).max();
+        let floor = floor.max(voted).unwrap_or_default().max(head.claim.ballot());
+        let views = establishment(proof, floor, &head.claim, &context);
+        let ((view, phase), ballot) = (views.current(), views.ballot());
         let attestations = Attestations::restore(&head, &context);
-        let mut replication = Replication::new(head, view, &context);
+        let mut replication = Replication::new(head, ballot, &context);
         replication.restore_votes(&votes, blocks, prepared, &context);
         let mut engine = Self {
-            views: Box::new(views),
+            views,
             replication,
             monitor: Monitor::new(replicas),
             links: Links::new(replicas),
@@ -95,13 +97,14 @@ impl Engine {
             peers: vec![Peer::default(); replicas],
             now_ms: 0,
             ticks: 0,
-            entered: (view, phase),
+            entered: (view, phase, ballot),
             handed_over: None,
-            told: (view, phase, true),
+            told: (view, phase, ballot, true),
             context,
         };
         engine.monitor.enter(view, &engine.context.local);
         let mut out = Outbox::default();
+        let (view, phase) = engine.views.proof().shows();
         if recorded.unwrap_or_default() != (view, phase) {
             // The head proves more than the journal, or the journal nothing: what is voted for from
             // now on lies above no view that is not recorded.
@@ -175,6 +178,7 @@ impl Engine {
         self.refresh_peers(out);
         self.repair(out);
         self.links.tick(self.context.own, out);
+        self.views.iterate(&self.replication, &self.context, out);
         let heads = self.peer_heads();
         self.replication.catch_up_tick(&heads, &self.context, out);
         let reports = self.reports_for_new_view();
@@ -205,9 +209,17 @@ impl Engine {
                     self.token(from, out);
                 }
             }
-            Message::TokenReturn { counter } => self.links.on_return(from, counter),
+            Message::TokenReturn { counter } => {
+                if self.links.on_return(from, counter) {
+                    self.views.on_exchange(from);
+                }
+            }
             Message::Summary(summary) => self.read_summary(from, summary, out),
-            Message::Demand(_) | Message::Leave(_) | Message::Report(_) | Message::Enter(_) => {
+            Message::Coordination(_)
+            | Message::Demand(_)
+            | Message::Leave(_)
+            | Message::Report(_)
+            | Message::Enter(_) => {
                 self.tell_views(from, message, out);
             }
             Message::NewView(new_view) => self.new_view(from, new_view, out),
@@ -270,7 +282,10 @@ impl Engine {
     }
 
     fn token(&mut self, from: ReplicaId, out: &mut Outbox) {
-        let (view, _) = self.views.current();
+        let Some(view) = self.views.watched() else {
+            self.monitor.rest();
+            return;
+        };
         let progress = Progress {
             settled: self.pool.settled(),
             waiting: self.pool.len() > 0,
@@ -283,25 +298,13 @@ impl Engine {
     }
 
     fn tell_views(&mut self, from: ReplicaId, message: Message, out: &mut Outbox) {
-        let replication = &self.replication;
-        let claims = || replication.claims();
-        self.views.on_message(from, message, &self.context, &claims, out);
+        self.views.on_message(from, message, &self.replication, &self.context, out);
     }
 
-    /// A new-view of a later view holds the reports that prove that view entered.
+    /// A new-view shows that its ballot was entered.
     fn new_view(&mut self, from: ReplicaId, new_view: NewView, out: &mut Outbox) {
-        let view = View(new_view.ballot.0);
-        if view >= self.views.current().0 {
-            let entered = EnterCertificate {
-                view,
-                signers: new_view.reports.iter().map(|report| report.replica).collect(),
-                entries: new_view.reports.iter().map(daruma_types::Report::entry).collect(),
-            };
-            let replication = &self.replication;
-            let claims: &dyn Fn() -> Claims = &|| replication.claims();
-            self.views.adopt(ViewProof::Entered(entered), &self.context, claims, out);
-            self.enter_views(out);
-        }
+        self.views.on_new_view(&new_view, &self.replication, &self.context, out);
+        self.enter_views(out);
         self.replication.on_new_view(from, new_view, &self.context, out);
     }
 
@@ -319,10 +322,7 @@ impl Engine {
         let still = before
             .is_some_and(|before| before.head == summary.head && before.ballot == summary.ballot);
         let unattested = before.is_some_and(|before| before.attested == summary.attested);
-        let replication = &self.replication;
-        let has_new_view = replication.held_new_view(replication.ballot()).is_some();
-        let claims = || replication.claims();
-        self.views.help(from, &summary, has_new_view, context, &claims, out);
+        self.views.help(from, &summary, &self.replication, context, out);
         self.replication.help(from, &summary, still, context, out);
         self.attestations.help(from, &summary, unattested, context, out);
         if let Some(peer) = self.peers.get_mut(from.index()) {
@@ -395,7 +395,7 @@ impl Engine {
         loop {
             self.enter_views(out);
             self.decide_on_change(out);
-            if self.entered != self.views.current() {
+            if self.entered != self.established() {
                 continue;
             }
             if self.views.serving().is_some() {
@@ -405,67 +405,57 @@ impl Engine {
             }
             // No vote is cast in a ballot that is not the view's: what memory says of it is about to be
             // repaired.
-            let (view, _) = self.views.current();
-            if self.replication.ballot() != Ballot::of_view(view) {
+            if self.replication.ballot() != self.views.ballot() {
                 break;
             }
             self.replication.advance(&self.context, out);
             if self.views.serving().is_some() {
                 self.replication.propose(&mut self.pool, self.now_ms, &self.context, out);
             }
-            self.adopt_head(out);
-            if self.entered == self.views.current() {
+            self.views.on_head(&self.replication, &self.context, out);
+            if self.entered == self.established() {
                 break;
             }
         }
         self.hand_over(out);
         let (view, phase) = self.views.current();
-        if self.told != (view, phase, self.replication.is_active()) {
+        let ballot = self.replication.ballot();
+        if self.told != (view, phase, ballot, self.replication.is_active()) {
             self.summarise(out);
         }
     }
 
+    /// Where the view establishment is.
+    fn established(&self) -> (View, u8, Ballot) {
+        let (view, phase) = self.views.current();
+        (view, phase, self.views.ballot())
+    }
+
     /// Tells the other modules of a move of the view establishment.
     fn enter_views(&mut self, out: &mut Outbox) {
-        let current = self.views.current();
-        if self.entered == current {
-            return;
+        if self.views.take_reset() {
+            self.replication.suspend();
         }
-        let (view, _) = current;
+        let standing = self.established();
+        let (view, _, ballot) = standing;
         if self.entered.0 != view {
-            self.replication.enter(Ballot::of_view(view));
             self.monitor.enter(view, &self.context.local);
+        }
+        if self.entered.2 != ballot {
+            self.replication.enter(ballot);
             self.pool.restart_waits(self.replication.executed().height);
             self.replication.replay_early(&self.context, out);
         }
-        self.entered = current;
+        self.entered = standing;
     }
 
     /// Algorithm 4: demand a change, on own suspicion or with enough others.
     fn decide_on_change(&mut self, out: &mut Outbox) {
         let demands = self.views.demands();
         if self.monitor.decide(demands, self.context.thresholds()) {
-            let replication = &self.replication;
-            let claims = || replication.claims();
-            self.views.demand_change(&self.context, &claims, out);
+            self.views.demand_change(&self.replication, &self.context, out);
         }
-        self.replication.serve(self.monitor.serves());
-    }
-
-    /// A head that was committed in a later ballot proves that view.
-    fn adopt_head(&mut self, out: &mut Outbox) {
-        let Some(certificate) = self.replication.head().certificate.as_ref() else { return };
-        if certificate.ballot.0 > self.views.current().0.0 {
-            let proof = ViewProof::Committed(certificate.clone());
-            // A later view is promised for good, and memory may hold any head.
-            let verifier = self.context.verifier.as_ref();
-            if proof.verify(&self.context.committee, verifier).is_err() {
-                return;
-            }
-            let replication = &self.replication;
-            let claims = || replication.claims();
-            self.views.adopt(proof, &self.context, &claims, out);
-        }
+        self.replication.serve(self.monitor.serves() && self.views.serving().is_some());
     }
 
     /// Once a ballot is active, its primary is given what clients gave to this replica.

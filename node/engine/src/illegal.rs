@@ -22,6 +22,18 @@ pub enum Illegal {
         /// The view's ballot.
         expected: Ballot,
     },
+    /// The floor of ballots is higher than any execution makes it.
+    #[error("ballot {found} is far above what others report; {lowered} is not")]
+    Floor {
+        /// The floor found.
+        found: Ballot,
+        /// What it was lowered to.
+        lowered: Ballot,
+    },
+    /// A variable of the Coordination Automaton or its detector was out of its domain, or the own
+    /// place one that no execution reaches.
+    #[error("the coordination automaton was in a state that no execution reaches")]
+    Automaton,
     /// A slot lies outside the window or contradicts its own content.
     #[error("the slot of height {0} was outside the window or contradicted itself")]
     Slot(Height),

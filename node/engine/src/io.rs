@@ -67,11 +67,13 @@ impl Input {
                 message.message(),
                 Message::Token { .. }
                     | Message::TokenReturn { .. }
+                    | Message::Coordination(_)
                     | Message::Attestation(_)
                     | Message::StateCertificates(_)
             ),
             Self::Tick { .. }
             | Self::Submitted { .. }
+            | Self::Nonces { .. }
             | Self::Executed { .. }
             | Self::Ledger { .. } => false,
         }

@@ -52,3 +52,4 @@ pub use io::{Destination, Disbelief, Effect, Input, Observation, Suspicion};
 pub use pool::PoolRefusal;
 pub use replication::EngineHead;
 pub use status::Status;
+pub use view::{AutomatonState, DetectorState};

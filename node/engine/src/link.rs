@@ -102,12 +102,14 @@ impl Links {
         new
     }
 
-    /// Steps the sender if its own counter came back (algorithm 5).
-    pub(crate) fn on_return(&mut self, from: ReplicaId, counter: u64) {
-        if let Some(link) = self.links.get_mut(from.index())
-            && link.sending == counter
-        {
-            link.sending = (link.sending % COUNTERS + 1) % COUNTERS;
+    /// Steps the sender if its own counter came back (algorithm 5); true then: a token was exchanged.
+    pub(crate) fn on_return(&mut self, from: ReplicaId, counter: u64) -> bool {
+        match self.links.get_mut(from.index()) {
+            Some(link) if link.sending == counter => {
+                link.sending = (link.sending % COUNTERS + 1) % COUNTERS;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 }

@@ -89,6 +89,13 @@ impl Monitor {
         self.suspects
     }
 
+    /// There is no primary to watch: nothing is counted, and nobody suspected (B79).
+    pub(crate) fn rest(&mut self) {
+        self.beat.fill(0);
+        self.count = 0;
+        self.suspects = false;
+    }
+
     /// A block was executed: the view makes progress.
     pub(crate) const fn executed(&mut self) {
         self.progressed = true;

@@ -6,6 +6,8 @@ use daruma_types::{
     Ballot, Hash, Height, MonitorReport, ReplicaId, SlotLine, Statement, Summary, View,
 };
 
+use crate::{AutomatonState, DetectorState};
+
 /// Where a replica stands. Nothing in the protocol reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -53,6 +55,10 @@ pub struct Status {
     pub links: Vec<(u64, u64)>,
     /// From whom committed blocks are being fetched.
     pub fetching_from: Option<ReplicaId>,
+    /// What is known of all places in the Coordination Automaton, under that view establishment.
+    pub automaton: Option<AutomatonState>,
+    /// The event-driven failure detector, under the same.
+    pub detector: Option<DetectorState>,
     /// Each replica's summary, as last heard; none of this replica's own.
     pub peers: Vec<Option<Summary>>,
 }

@@ -84,7 +84,7 @@ fn messages(chain: ChainId) -> Vec<Message> {
     let leave = LeaveCertificate { view: View(0), signers, signatures };
     let (signers, reports) = quorum(|key, id| {
         let head = HeadClaim::genesis(chain);
-        Report::sign(chain, id, View(1), head, Some(prepared.clone()), key)
+        Report::sign(chain, id, Ballot(1), head, Some(prepared.clone()), key)
     });
     let entries = reports.iter().map(Report::entry).collect();
     let statement =

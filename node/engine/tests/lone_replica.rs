@@ -153,8 +153,9 @@ fn word(message: &Message) -> Option<String> {
             Some(format!("new-view {} takes over {}", new_view.ballot, new_view.headers.len()))
         }
         Message::Demand(demand) => Some(format!("demand {}", demand.view)),
-        Message::Report(report) => Some(format!("report {}", report.view)),
+        Message::Report(report) => Some(format!("report {}", report.ballot)),
         Message::Token { .. }
+        | Message::Coordination(_)
         | Message::TokenReturn { .. }
         | Message::Summary(_)
         | Message::Leave(_)
@@ -208,7 +209,7 @@ fn certificate(kind: VoteKind, ballot: u64, block: &Block, signers: &[u16]) -> C
 
 fn report(view: u64, from: u16, prepared: Option<Certificate>) -> Message {
     let head = HeadClaim::genesis(CHAIN);
-    Message::Report(Report::sign(CHAIN, ReplicaId(from), View(view), head, prepared, &key(from)))
+    Message::Report(Report::sign(CHAIN, ReplicaId(from), Ballot(view), head, prepared, &key(from)))
 }
 
 #[test]
@@ -363,7 +364,7 @@ fn b52_b53_a_backup_follows_a_new_view_that_its_reports_support_and_no_other() {
         .map(|id| {
             let prepared = (*id == 5).then(|| prepared.clone());
             let (head, id) = (HeadClaim::genesis(CHAIN), *id);
-            Report::sign(CHAIN, ReplicaId(id), View(1), head, prepared, &key(id))
+            Report::sign(CHAIN, ReplicaId(id), Ballot(1), head, prepared, &key(id))
         })
         .collect();
     let new_view = |headers| {

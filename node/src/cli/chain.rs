@@ -30,6 +30,28 @@ pub(crate) enum Arguments {
     },
 }
 
+/// How the replicas agree on who is primary.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct EstablishmentArguments {
+    /// Agree on who is primary as the paper does, without signatures: needs n >= 5f+1, where the
+    /// default, by certificates, needs n >= 3f+1.
+    #[arg(long)]
+    pub(crate) paper_views: bool,
+    /// Let each step of that wait for the event-driven failure detector.
+    #[arg(long, requires = "paper_views")]
+    pub(crate) event_driven_fd: bool,
+}
+
+impl EstablishmentArguments {
+    pub(crate) const fn chosen(self) -> ViewEstablishment {
+        if self.paper_views {
+            ViewEstablishment::Automaton { event_driven_fd: self.event_driven_fd }
+        } else {
+            ViewEstablishment::Certified
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NewArguments {
     /// The chain's name.
@@ -44,6 +66,8 @@ pub(crate) struct NewArguments {
     /// How many replicas may be faulty [default: the most that their number allows].
     #[arg(long)]
     faulty: Option<u32>,
+    #[command(flatten)]
+    establishment: EstablishmentArguments,
     /// A replica: `name,host:port,key,transport-key`, the keys as `daruma keys` prints them. Their
     /// order gives their ids.
     #[arg(long = "replica", value_name = "REPLICA", required = true)]
@@ -81,7 +105,7 @@ impl NewArguments {
         let draft = SpecDraft {
             name: self.name.clone(),
             faulty: self.faulty,
-            view_establishment: ViewEstablishment::Certified,
+            view_establishment: self.establishment.chosen(),
             automaton: AutomatonSpec {
                 name: self.automaton.clone(),
                 parameters: parameters.collect::<Result<BTreeMap<_, _>, _>>()?,

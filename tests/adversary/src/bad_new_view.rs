@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use daruma_types::{
-    Ballot, Block, Hash, Header, Message, NewView, ReplicaId, Report, View, VoteKind,
-};
+use daruma_types::{Ballot, Block, Hash, Header, Message, NewView, ReplicaId, Report, VoteKind};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -40,7 +38,7 @@ pub(crate) struct BadNewView {
     sent: Option<(Ballot, Arc<Message>)>,
     /// Reports seen for the latest view.
     reports: BTreeMap<ReplicaId, Report>,
-    reports_view: View,
+    reports_ballot: Ballot,
     /// Bodies seen, to know what a header it drops had in it.
     bodies: BTreeMap<Hash, Arc<Block>>,
     sayings: Vec<(ReplicaId, Arc<Message>)>,
@@ -61,7 +59,7 @@ impl BadNewView {
             fork: Fork::default(),
             sent: None,
             reports: BTreeMap::new(),
-            reports_view: View(0),
+            reports_ballot: Ballot(0),
             bodies: BTreeMap::new(),
             sayings: Vec::new(),
         }
@@ -75,11 +73,11 @@ impl BadNewView {
     }
 
     fn see_report(&mut self, report: &Report) {
-        if report.view > self.reports_view {
+        if report.ballot > self.reports_ballot {
             self.reports.clear();
-            self.reports_view = report.view;
+            self.reports_ballot = report.ballot;
         }
-        if report.view == self.reports_view && self.reports.len() < 64 {
+        if report.ballot == self.reports_ballot && self.reports.len() < 64 {
             self.reports.insert(report.replica, report.clone());
         }
     }
@@ -88,11 +86,11 @@ impl BadNewView {
     fn weakest_reports(&self, honest: &NewView, around: &Surroundings<'_>) -> Vec<Report> {
         let mut reports: BTreeMap<ReplicaId, Report> =
             honest.reports.iter().map(|report| (report.replica, report.clone())).collect();
-        if Ballot::of_view(self.reports_view) == honest.ballot {
+        if self.reports_ballot == honest.ballot {
             reports.extend(self.reports.iter().map(|(id, report)| (*id, report.clone())));
         }
         if self.denies {
-            reports.insert(around.own, denial(View(honest.ballot.0), around));
+            reports.insert(around.own, denial(honest.ballot, around));
         }
         let mut reports: Vec<Report> = reports.into_values().collect();
         reports.sort_by_key(|report| {
@@ -189,7 +187,7 @@ impl Adversary for BadNewView {
                 None => vec![message],
             },
             Message::Report(own) => {
-                let own = if self.denies { denial(own.view, around) } else { own.clone() };
+                let own = if self.denies { denial(own.ballot, around) } else { own.clone() };
                 self.see_report(&own);
                 vec![Arc::new(Message::Report(own))]
             }

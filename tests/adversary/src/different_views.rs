@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use daruma_types::{Ballot, Demand, Message, ReplicaId, View};
+use daruma_types::{Ballot, Coordination, Demand, Message, Place, ReplicaId, View, ViewPair};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -46,11 +46,17 @@ impl Adversary for DifferentViews {
                 }
                 Message::Summary(summary)
             }
+            // As the thesis has it, to the letter: view 1 to even ones and 2 to odd ones.
+            Message::Coordination(honest) => {
+                let pair = ViewPair::settled(if is_odd(to) { 2 } else { 1 });
+                let own = Place { phase: 0, pair, change: false, witness: true };
+                Message::Coordination(Coordination { own, ..*honest })
+            }
             Message::Demand(honest) if is_odd(to) => {
                 let view = View(honest.view.0.saturating_add(self.ahead));
                 Message::Demand(Demand::sign(chain, view, around.signer))
             }
-            Message::Report(honest) if is_odd(to) => Message::Report(denial(honest.view, around)),
+            Message::Report(honest) if is_odd(to) => Message::Report(denial(honest.ballot, around)),
             // The even ones never hear that a view was entered, the odd ones never that one was left.
             Message::Enter(_) if !is_odd(to) => return Vec::new(),
             Message::Leave(_) if is_odd(to) => return Vec::new(),

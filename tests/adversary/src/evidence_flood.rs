@@ -49,7 +49,7 @@ impl EvidenceFlood {
             1 => {
                 let view = View(ballot.0);
                 let demand = Demand::sign(chain, view, around.signer);
-                [Message::Demand(demand), Message::Report(denial(view, around))]
+                [Message::Demand(demand), Message::Report(denial(ballot, around))]
             }
             kind => {
                 let kind = if kind % 2 == 0 { VoteKind::Prepare } else { VoteKind::Commit };

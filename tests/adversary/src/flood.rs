@@ -54,7 +54,7 @@ impl Flood {
             0 => Message::Token { counter: self.random.random() },
             1 => Message::TokenReturn { counter: self.random.random() },
             2 => Message::Demand(Demand::sign(chain, View(ballot.0), signer)),
-            3 => Message::Report(denial(View(ballot.0), around)),
+            3 => Message::Report(denial(ballot, around)),
             4 => {
                 let (block, root) = (self.hash(), self.hash());
                 let statement = Statement { height, block, state_root: root, receipts_root: root };

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use daruma_types::{Ballot, Height, Message, ReplicaId, SignerSet, Summary, VStatus, View};
+use daruma_types::{
+    Ballot, Coordination, Height, Message, Place, ReplicaId, SignerSet, Summary, VStatus, View,
+};
 
 use crate::forged::denial;
 use crate::{Adversary, Surroundings};
@@ -41,7 +43,12 @@ impl Adversary for ForcingReset {
                 vec![Arc::new(Message::Summary(beginning(honest, around)))]
             }
             Message::Report(honest) => {
-                vec![Arc::new(Message::Report(denial(honest.view, around)))]
+                vec![Arc::new(Message::Report(denial(honest.ballot, around)))]
+            }
+            // As the thesis has it, to the letter; the echo stays honest.
+            Message::Coordination(honest) => {
+                let own = Place { witness: true, ..Place::RESET };
+                vec![Arc::new(Message::Coordination(Coordination { own, ..*honest }))]
             }
             Message::Leave(_) | Message::Enter(_) => Vec::new(),
             _ => vec![message],

@@ -38,7 +38,7 @@ fn foreign(message: &Message, around: &Surroundings<'_>) -> Option<Message> {
         Message::Demand(own) => Message::Demand(Demand::sign(chain, own.view, signer)),
         Message::Report(own) => {
             let head = HeadClaim::genesis(chain);
-            Message::Report(Report::sign(chain, around.own, own.view, head, None, signer))
+            Message::Report(Report::sign(chain, around.own, own.ballot, head, None, signer))
         }
         Message::NewView(own) if around.is_primary(own.ballot.0) => {
             let (reports, headers) = (own.reports.clone(), own.headers.clone());

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use daruma_types::{
     Ballot, Block, Certificate, CertifiedBlock, Hash, HeadClaim, Header, Height, Report, Signature,
-    SignerSet, StateCertificate, Statement, View, VoteKind,
+    SignerSet, StateCertificate, Statement, VoteKind,
 };
 
 use crate::Surroundings;
 
 /// A true signature on a report that it never saw a block.
-pub(crate) fn denial(view: View, around: &Surroundings<'_>) -> Report {
+pub(crate) fn denial(ballot: Ballot, around: &Surroundings<'_>) -> Report {
     let chain = around.committee.chain();
-    Report::sign(chain, around.own, view, HeadClaim::genesis(chain), None, around.signer)
+    Report::sign(chain, around.own, ballot, HeadClaim::genesis(chain), None, around.signer)
 }
 
 /// Everyone's name, and under each name its own signature.

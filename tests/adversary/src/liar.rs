@@ -67,7 +67,7 @@ impl Adversary for Liar {
         let chain = around.committee.chain();
         let lie = match &*message {
             Message::Summary(honest) => Message::Summary(self.summary(honest)),
-            Message::Report(honest) => Message::Report(denial(honest.view, around)),
+            Message::Report(honest) => Message::Report(denial(honest.ballot, around)),
             Message::Attestation(honest) => {
                 let mut statement = honest.statement;
                 statement.state_root.0[0] ^= self.random.random_range(0..=1);

@@ -60,7 +60,7 @@ fn signed_again(message: Message, around: &Surroundings<'_>) -> Message {
     match message {
         Message::Demand(m) => Message::Demand(Demand::sign(chain, m.view, signer)),
         Message::Report(m) => {
-            Message::Report(Report::sign(chain, around.own, m.view, m.head, m.prepared, signer))
+            Message::Report(Report::sign(chain, around.own, m.ballot, m.head, m.prepared, signer))
         }
         Message::NewView(m) if around.is_primary(m.ballot.0) => {
             Message::NewView(NewView::sign(chain, m.ballot, m.reports, m.headers, signer))

@@ -27,13 +27,22 @@ pub fn small_step(message: &Message, seen: &[Hash], random: &mut ChaCha8Rng) -> 
             6 => step.member(&mut summary.reports),
             _ => step.hash(&mut summary.head_hash),
         },
+        Message::Coordination(said) => {
+            let place = if step.choice(2) == 0 { &mut said.own } else { &mut said.echo };
+            match step.choice(4) {
+                0 => place.phase ^= 1,
+                1 => place.pair.next = place.pair.next.wrapping_add(1),
+                2 => place.pair.current = place.pair.current.map(|view| view.wrapping_sub(1)),
+                _ => place.change = !place.change,
+            }
+        }
         Message::Demand(demand) => step.view(&mut demand.view),
         Message::Leave(leave) => match step.choice(2) {
             0 => step.view(&mut leave.view),
             _ => step.member(&mut leave.signers),
         },
         Message::Report(report) => match (step.choice(3), &mut report.prepared) {
-            (0, _) => step.view(&mut report.view),
+            (0, _) => step.ballot(&mut report.ballot),
             (1, Some(prepared)) => step.certificate(prepared),
             _ => match &mut report.head.certificate {
                 Some(certificate) if step.choice(2) == 0 => step.certificate(certificate),

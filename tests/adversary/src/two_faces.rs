@@ -57,7 +57,7 @@ impl TwoFaces {
                 Message::Summary(summary)
             }
             Message::Demand(own) => Message::Demand(Demand::sign(chain, own.view.next(), signer)),
-            Message::Report(own) => Message::Report(denial(own.view, around)),
+            Message::Report(own) => Message::Report(denial(own.ballot, around)),
             Message::NewView(own) => {
                 let mut headers = own.headers.clone();
                 for header in &mut headers {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use daruma_types::{
     Attestation, Ballot, Demand, EnterCertificate, EnterEntry, Hash, HeadClaim, Height,
-    LeaveCertificate, Message, ReplicaId, Report, SignerSet, Statement, View, VoteKind,
+    LeaveCertificate, Message, ReplicaId, Report, SignerSet, Statement, VoteKind,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -44,12 +44,12 @@ impl WrongState {
         HeadClaim { height, hash: STATE, certificate: Some(certificate) }
     }
 
-    fn report(&self, view: View, around: &Surroundings<'_>) -> Report {
+    fn report(&self, ballot: Ballot, around: &Surroundings<'_>) -> Report {
         let chain = around.committee.chain();
         let head = self.head(around);
         let above = head.height.next();
         let prepared = forged::certificate(VoteKind::Prepare, Ballot(0), above, STATE, around);
-        Report::sign(chain, around.own, view, head, Some(prepared), around.signer)
+        Report::sign(chain, around.own, ballot, head, Some(prepared), around.signer)
     }
 
     fn everyone(around: &Surroundings<'_>) -> SignerSet {
@@ -105,7 +105,7 @@ impl Adversary for WrongState {
                     .map(|statement| forged::state_certificate(statement, around))
                     .collect(),
             ),
-            Message::Report(honest) => Message::Report(self.report(honest.view, around)),
+            Message::Report(honest) => Message::Report(self.report(honest.ballot, around)),
             Message::Leave(honest) => {
                 let signature = Demand::sign(chain, honest.view, around.signer).signature;
                 let signers = Self::everyone(around);
@@ -114,7 +114,7 @@ impl Adversary for WrongState {
             }
             Message::Enter(honest) => {
                 let signers = Self::everyone(around);
-                let entry = self.report(honest.view, around).entry();
+                let entry = self.report(Ballot::of_view(honest.view), around).entry();
                 let entry = EnterEntry { digest: entry.digest, signature: entry.signature };
                 let entries = vec![entry; signers.len()];
                 Message::Enter(EnterCertificate { view: honest.view, signers, entries })

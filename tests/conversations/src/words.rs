@@ -40,6 +40,7 @@ impl Names {
     pub(crate) fn promise(&mut self, promise: &Promise) -> String {
         match promise {
             Promise::View { view, phase, .. } => format!("view {view} phase {phase}"),
+            Promise::Floor { ballot } => format!("no vote below ballot {ballot}"),
             Promise::Prepare { ballot, height, hash, .. } => {
                 format!("prepare of {} in ballot {ballot}", self.block(*height, *hash))
             }
@@ -66,6 +67,10 @@ impl Names {
                 s.executed,
                 s.slots.len(),
             ),
+            Message::Coordination(said) => {
+                let own = said.own;
+                format!("coordination: phase {} views {}", own.phase, own.pair)
+            }
             Message::Demand(demand) => format!("demand to leave view {}", demand.view),
             Message::Leave(leave) => {
                 format!("leave view {}, by {}", leave.view, set(leave.signers))
@@ -75,7 +80,10 @@ impl Names {
                     Some(certificate) => self.certificate(certificate),
                     None => "nothing prepared".to_owned(),
                 };
-                format!("report for view {}: head {}, {prepared}", report.view, report.head.height)
+                format!(
+                    "report for view {}: head {}, {prepared}",
+                    report.ballot, report.head.height
+                )
             }
             Message::Enter(enter) => {
                 format!("enter view {}, by {}", enter.view, set(enter.signers))

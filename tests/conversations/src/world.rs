@@ -387,7 +387,7 @@ impl World {
 
     fn send(&mut self, from: ReplicaId, to: Destination, message: Message) {
         let hidden = match &message {
-            Message::Token { .. } | Message::TokenReturn { .. } => true,
+            Message::Token { .. } | Message::TokenReturn { .. } | Message::Coordination(_) => true,
             Message::Summary(_) => !self.summaries,
             Message::Demand(_)
             | Message::Leave(_)

@@ -27,12 +27,25 @@ pub(crate) fn message(message: &Message) -> String {
             s.monitor.suspects,
             s.monitor.demands.0,
         ),
+        Message::Coordination(said) => {
+            let place = |place: daruma_types::Place| {
+                let (change, witness) = (place.change, place.witness);
+                format!(
+                    "{}:{}{}{}",
+                    place.phase,
+                    place.pair,
+                    if change { " change" } else { "" },
+                    if witness { " witness" } else { "" }
+                )
+            };
+            format!("{name} own {} echo {}", place(said.own), place(said.echo))
+        }
         Message::Demand(demand) => format!("{name} to leave view {}", demand.view),
         Message::Leave(leave) => format!("{name} of view {}", leave.view),
         Message::Report(report) => format!(
-            "{name} of {} for view {} head {} prepared {:?}",
+            "{name} of {} for ballot {} head {} prepared {:?}",
             report.replica,
-            report.view,
+            report.ballot,
             report.head.height,
             report.prepared.as_ref().map(|p| (p.rank(), p.hash)),
         ),
@@ -90,6 +103,7 @@ pub(crate) fn message(message: &Message) -> String {
 pub(crate) fn promise(promise: &Promise) -> String {
     match promise {
         Promise::View { view, phase, .. } => format!("view {view}.{phase}"),
+        Promise::Floor { ballot } => format!("floor {ballot}"),
         Promise::Prepare { ballot, height, hash, .. } => {
             format!("prepare ballot {ballot} height {height} {hash:?}")
         }
@@ -133,6 +147,8 @@ pub(crate) const fn illegal(illegal: &Illegal) -> &'static str {
     match illegal {
         Illegal::UnprovenView { .. } => "view without proof",
         Illegal::Ballot { .. } => "ballot not the view's",
+        Illegal::Floor { .. } => "floor of ballots",
+        Illegal::Automaton => "coordination automaton",
         Illegal::Slot(_) => "slot",
         Illegal::Prepared(_) => "prepared certificate",
         Illegal::Head(_) => "head",

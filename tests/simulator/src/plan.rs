@@ -2,7 +2,7 @@
 
 use daruma_adversary::{Behaviour, Window};
 use daruma_engine::{ChainLimits, LocalLimits};
-use daruma_types::{ReplicaId, Thresholds};
+use daruma_types::{Establishment, ReplicaId, Thresholds};
 
 use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
 
@@ -36,6 +36,8 @@ pub struct Plan {
     pub seed: u64,
     /// `n` and `f`.
     pub thresholds: Thresholds,
+    /// How the replicas agree on who is primary.
+    pub establishment: Establishment,
     /// The signatures.
     pub scheme: Scheme,
     /// The chain's bounds.
@@ -94,6 +96,7 @@ impl Plan {
         Self {
             seed,
             thresholds,
+            establishment: Establishment::Certified,
             scheme: Scheme::Fast,
             chain: ChainLimits {
                 operation_bytes_max: 1024,
@@ -133,8 +136,27 @@ impl Plan {
     /// Another number of replicas, with the largest `f`; Byzantine replicas beyond it become honest.
     #[must_use]
     pub fn replicas(self, replicas: usize) -> Self {
-        let thresholds = Self::calm(self.seed, replicas).thresholds;
+        let replicas = replicas.clamp(1, limits::REPLICAS_MAX);
+        let faulty_max = Thresholds::largest_faulty_with(replicas, self.establishment);
+        let thresholds = Thresholds::new(replicas, faulty_max).unwrap_or(self.thresholds);
         Self { thresholds, ..self }.within_budget()
+    }
+
+    /// This way to agree on who is primary, with the same `f`, and as many more replicas as it needs
+    /// for that. Should they be more than [`limits::REPLICAS_MAX`], `f` becomes smaller.
+    #[must_use]
+    pub fn establishment(self, establishment: Establishment) -> Self {
+        let faulty_max = self.thresholds.faulty_max();
+        let least = self.thresholds.replicas();
+        let fits = |replicas: &usize| {
+            Thresholds::with_establishment(*replicas, faulty_max, establishment).is_ok()
+        };
+        let replicas = (least..=limits::REPLICAS_MAX).find(fits);
+        let plan = Self { establishment, ..self };
+        match replicas.map(|replicas| Thresholds::new(replicas, faulty_max)) {
+            Some(Ok(thresholds)) => Self { thresholds, ..plan },
+            Some(Err(_)) | None => plan.replicas(limits::REPLICAS_MAX),
+        }
     }
 
     /// Exactly these Byzantine replicas; those beyond `f` are left honest.
@@ -235,6 +257,13 @@ impl core::fmt::Display for Plan {
             self.thresholds.replicas(),
             self.thresholds.faulty_max()
         )?;
+        match self.establishment {
+            Establishment::Certified => {}
+            Establishment::Automaton { event_driven_fd: false } => write!(f, " automaton")?,
+            Establishment::Automaton { event_driven_fd: true } => {
+                write!(f, " automaton with detector")?;
+            }
+        }
         for (id, behaviour) in &self.byzantine {
             write!(f, " {id}={}", behaviour.name())?;
         }

@@ -3,7 +3,7 @@
 use daruma_simulator::{
     Behaviour, FaultKinds, LinkSettings, Outcome, Plan, Scheme, SearchSettings, search,
 };
-use daruma_types::ReplicaId;
+use daruma_types::{Establishment, ReplicaId};
 
 fn holds(plan: &Plan) -> Outcome {
     let outcome = plan.run();
@@ -102,6 +102,42 @@ fn a_search_runs_each_seed_once_and_sums_up() {
     assert_eq!(summary.stats.executed, executed);
 }
 
+/// The plan of a seed under the paper's view establishment, with its detector where the seed is even.
+fn with_automaton(seed: u64) -> Plan {
+    let event_driven_fd = seed.is_multiple_of(2);
+    Plan::seeded(seed).establishment(Establishment::Automaton { event_driven_fd })
+}
+
+#[test]
+fn the_papers_view_establishment_serves_without_faults_in_every_size() {
+    for event_driven_fd in [false, true] {
+        for replicas in [6, 11, 12, 16] {
+            let automaton = Establishment::Automaton { event_driven_fd };
+            let plan = Plan::calm(1, 6).establishment(automaton).replicas(replicas);
+            let outcome = holds(&plan.heal_after_ms(2_000));
+            let stats = &outcome.stats;
+            assert_eq!((stats.views, stats.refused), (0, 0), "{replicas}: {stats:?}");
+            assert!(stats.executed > 20 && stats.confirmed == stats.executed, "{stats:?}");
+        }
+    }
+}
+
+#[test]
+fn the_papers_view_establishment_survives_what_the_other_does() {
+    for seed in 0..12 {
+        holds(&with_automaton(seed));
+    }
+}
+
+#[test]
+fn the_papers_view_establishment_gets_as_many_replicas_as_it_needs() {
+    for seed in 0..50 {
+        let (plan, certified) = (with_automaton(seed), Plan::seeded(seed));
+        assert_eq!(plan.thresholds.faulty_max(), certified.thresholds.faulty_max(), "{plan}");
+        assert_eq!(plan.byzantine, certified.byzantine, "{plan}");
+    }
+}
+
 /// Seeds that once showed a fault of the protocol. A plan made from a seed may change when faults are
 /// added to the simulator; what each showed then has a test of its own name as well.
 #[test]
@@ -112,4 +148,9 @@ fn seeds_that_once_failed_hold() {
     }
     // A replica far behind that waited half a second for every fetch over its budget.
     holds(&Plan::seeded(1330));
+    // Under the paper's views, votes that a restart brought back did not extend the tip before service.
+    for seed in [0, 1, 3, 5, 6, 9] {
+        let automaton = Establishment::Automaton { event_driven_fd: false };
+        holds(&Plan::seeded(seed).establishment(automaton));
+    }
 }

@@ -8,6 +8,8 @@
 //! - a prepared certificate that does not verify, or of a ballot above the *ballot floor that the
 //!   journal proves*: that of its view or of the head's commit certificate. A view is journalled
 //!   before the first vote of its ballot, so in no execution anything lies above the floor;
+//! - a floor where ballots are views, or one above every ballot; where they are not, it proves itself:
+//!   votes come after it;
 //! - a vote above the floor;
 //! - a body of another chain, or whose transactions are not the header's or not their clients';
 //! - votes and bodies of more heights than a replica can have promised.
@@ -18,11 +20,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daruma_types::{
-    Ballot, Block, Certificate, Hash, Height, RecoveredJournal, View, ViewProof, VoteKind, codec,
-    limits as hard,
+    Ballot, Block, Certificate, Establishment, Hash, Height, RecoveredJournal, View, ViewProof,
+    VoteKind, codec, limits as hard,
 };
 
-use super::{BODIES, PREPARED, VIEW, VOTES, body_key, height_in, vote_key};
+use super::{BODIES, FLOOR, PREPARED, VIEW, VOTES, body_key, height_in, vote_key};
 use crate::limits::JOURNAL_HEIGHTS_MAX;
 use crate::{Batch, Column, Row, Rows, Trust};
 
@@ -33,6 +35,8 @@ pub enum JournalFault {
     Unreadable,
     /// A view whose proof does not show it or does not verify.
     UnprovenView,
+    /// A floor that no replica of this chain can have promised.
+    ImpossibleFloor,
     /// A prepared certificate that does not verify, or is above the ballot floor.
     InvalidPrepared,
     /// A vote above the ballot floor.
@@ -50,6 +54,7 @@ impl JournalFault {
         match self {
             Self::Unreadable => "an unreadable row",
             Self::UnprovenView => "a view without valid proof",
+            Self::ImpossibleFloor => "a floor that cannot be",
             Self::InvalidPrepared => "a prepared certificate that is not valid",
             Self::VoteAboveFloor => "a vote above every ballot that is proven",
             Self::InvalidBody => "a block that is not valid",
@@ -91,13 +96,14 @@ pub(crate) fn clean(rows: &dyn Rows, settled: &Settled, trust: &Trust) -> (Clean
             readable(rows)
         }
     };
-    // The view first, which the others are judged by; then votes, which matter more than bodies.
+    // The view and the floor first, which the others are judged by; then votes, which matter more than bodies.
     let order = |key: &[u8]| match key {
         VIEW => 0,
-        PREPARED => 1,
-        _ if key.starts_with(VOTES) => 2,
-        _ if key.starts_with(BODIES) => 3,
-        _ => 4,
+        FLOOR => 1,
+        PREPARED => 2,
+        _ if key.starts_with(VOTES) => 3,
+        _ if key.starts_with(BODIES) => 4,
+        _ => 5,
     };
     let mut all = all;
     all.sort_by_key(|(key, _)| order(key));
@@ -105,9 +111,10 @@ pub(crate) fn clean(rows: &dyn Rows, settled: &Settled, trust: &Trust) -> (Clean
     for (key, value) in all {
         match order(&key) {
             0 => cleaning.view(key, &value),
-            1 => cleaning.prepared(key, &value),
-            2 => cleaning.vote(key, &value, &mut heights),
-            3 => cleaning.body(key, &value, &mut heights),
+            1 => cleaning.ballot_floor(key, &value),
+            2 => cleaning.prepared(key, &value),
+            3 => cleaning.vote(key, &value, &mut heights),
+            4 => cleaning.body(key, &value, &mut heights),
             _ => cleaning.drop_row(key, JournalFault::Unreadable),
         }
     }
@@ -122,7 +129,7 @@ fn readable(rows: &dyn Rows) -> Vec<Row> {
     };
     let range =
         |prefix: &[u8]| rows.scan(Column::Journal, prefix, prefix, usize::MAX).unwrap_or_default();
-    let mut all: Vec<Row> = [VIEW, PREPARED].into_iter().filter_map(single).collect();
+    let mut all: Vec<Row> = [VIEW, FLOOR, PREPARED].into_iter().filter_map(single).collect();
     all.extend(range(VOTES));
     all.extend(range(BODIES));
     all
@@ -158,6 +165,21 @@ impl Cleaning<'_> {
         }
         self.floor = self.floor.max(Ballot::of_view(view));
         self.clean.journal.view = Some((view, phase, proof));
+    }
+
+    fn ballot_floor(&mut self, key: Vec<u8>, value: &[u8]) {
+        let Ok(floor) = codec::decode::<Ballot>(value) else {
+            return self.drop_row(key, JournalFault::Unreadable);
+        };
+        let possible = match self.trust.committee.establishment() {
+            Establishment::Certified => false,
+            Establishment::Automaton { .. } => floor.0 <= hard::BALLOT_MAX,
+        };
+        if !possible {
+            return self.drop_row(key, JournalFault::ImpossibleFloor);
+        }
+        self.floor = self.floor.max(floor);
+        self.clean.journal.floor = Some(floor);
     }
 
     fn prepared(&mut self, key: Vec<u8>, value: &[u8]) {

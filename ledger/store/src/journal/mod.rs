@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `v` | the last view promise |
+//! | `f` | the last floor: the ballot below which no vote is cast |
 //! | `p` | the highest prepared certificate |
 //! | `t`, height | the latest vote at that height |
 //! | `b`, height, block hash | the body of a block voted for, or below one that was |
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use daruma_types::{
     Ballot, Block, Certificate, Hash, Height, Promise, RecoveredJournal, View, ViewProof, codec,
+    limits::BALLOT_LEAP,
 };
 
 use crate::error::{Promised, StoreError};
@@ -26,6 +28,7 @@ use crate::limits::BODIES_PER_HEIGHT_MAX;
 use crate::{Batch, Column, Recovered, Rows};
 
 const VIEW: &[u8] = b"v";
+const FLOOR: &[u8] = b"f";
 const PREPARED: &[u8] = b"p";
 const VOTES: &[u8] = b"t";
 const BODIES: &[u8] = b"b";
@@ -42,6 +45,7 @@ fn body_key(height: Height, hash: &Hash) -> Vec<u8> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
     view: Option<View>,
+    floor: Option<Ballot>,
     prepared: Option<(Ballot, Height, Hash)>,
     votes: BTreeMap<Height, (Ballot, Hash)>,
     /// Bodies on disk, the latest last.
@@ -58,6 +62,7 @@ impl Marks {
         let rank = |c: &Certificate| (c.ballot, c.height, c.hash);
         Self {
             view: journal.view.as_ref().map(|(view, ..)| *view),
+            floor: journal.floor,
             prepared: journal.prepared.as_ref().map(rank),
             votes: journal.votes.iter().map(|(b, height, hash)| (*height, (*b, *hash))).collect(),
             bodies,
@@ -81,6 +86,18 @@ impl Marks {
                     });
                 }
             }
+            Promise::Floor { ballot } => {
+                // One that is far above what comes after it is no execution's: garbage may go.
+                let kept = |recorded: &Ballot| {
+                    ballot < recorded && recorded.0.saturating_sub(ballot.0) <= BALLOT_LEAP
+                };
+                if let Some(recorded) = self.floor.filter(kept) {
+                    return Err(StoreError::Contradiction {
+                        wanted: Promised::Floor(*ballot),
+                        recorded: Promised::Floor(recorded),
+                    });
+                }
+            }
             Promise::Prepare { ballot, height, hash, .. } => {
                 let refuse = |recorded| {
                     let wanted = Promised::Vote(*ballot, *height, hash.short());
@@ -88,6 +105,9 @@ impl Marks {
                 };
                 if let Some(view) = self.view.filter(|view| *ballot < Ballot::of_view(*view)) {
                     return refuse(Promised::View(view));
+                }
+                if let Some(floor) = self.floor.filter(|floor| ballot < floor) {
+                    return refuse(Promised::Floor(floor));
                 }
                 if let Some((voted, other)) = self.votes.get(height)
                     && (ballot < voted || (ballot == voted && hash != other))
@@ -107,6 +127,7 @@ impl Marks {
             // Says nothing that could be contradicted.
             Promise::Body { .. } => {}
         }
+        self.forget_if_lower(promise, batch);
         self.record(promise, batch);
         Ok(())
     }
@@ -118,7 +139,17 @@ impl Marks {
         {
             self.forget_after(Ballot::of_view(*view), batch);
         }
+        self.forget_if_lower(promise, batch);
         self.record(promise, batch);
+    }
+
+    /// What was promised above a floor that is lowered was garbage with it.
+    fn forget_if_lower(&mut self, promise: &Promise, batch: &mut Batch) {
+        if let Promise::Floor { ballot } = promise
+            && self.floor.is_some_and(|recorded| *ballot < recorded)
+        {
+            self.forget_after(*ballot, batch);
+        }
     }
 
     fn record(&mut self, promise: &Promise, batch: &mut Batch) {
@@ -126,6 +157,10 @@ impl Marks {
             Promise::View { view, phase, proof } => {
                 self.view = Some(*view);
                 batch.put(Column::Journal, VIEW, codec::encode(&(*view, *phase, proof.clone())));
+            }
+            Promise::Floor { ballot } => {
+                self.floor = Some(*ballot);
+                batch.put(Column::Journal, FLOOR, codec::encode(ballot));
             }
             Promise::Prepare { ballot, height, hash, block } => {
                 if self.votes.insert(*height, (*ballot, *hash)) != Some((*ballot, *hash)) {
@@ -199,6 +234,7 @@ pub(crate) fn recover(rows: &dyn Rows) -> Recovered {
     let mut found = Recovered::default();
     let dropped = &mut found.dropped;
     found.journal.view = one::<(View, u8, ViewProof)>(rows, VIEW, dropped);
+    found.journal.floor = one::<Ballot>(rows, FLOOR, dropped);
     found.journal.prepared = one::<Certificate>(rows, PREPARED, dropped);
     for (key, value) in range(rows, VOTES, dropped) {
         match (height_in(&key), codec::decode::<(Ballot, Hash)>(&value)) {

@@ -49,17 +49,18 @@ impl Engine {
 
     fn repair_once(&mut self, full: bool, out: &mut Outbox) {
         let replicas = self.context.thresholds().replicas();
-        self.views.tick(full, self.replication.head(), &self.context, out);
+        self.views.tick(full, &self.replication, &self.context, out);
         if self.links.repair(replicas) {
             out.repaired(Illegal::OutOfBounds("the token channels"));
         }
-        let (view, _) = self.views.current();
+        let (view, _, ballot) = self.established();
         self.enter_views(out);
         let before = out.repairs();
-        self.replication.repair(view, full, &self.context, out);
+        self.replication.repair(ballot, full, &self.context, out);
+        let contradicted = out.repairs() > before;
         if self.monitor.repair(view, replicas, &self.context.local) {
             out.repaired(Illegal::OutOfBounds("the failure detector"));
-        } else if out.repairs() > before {
+        } else if contradicted && !self.views.flush() {
             // What else the ballot's votes rest on cannot be trusted either. If enough replicas find
             // the same, the next view starts from what is proven; one alone changes nothing.
             self.monitor.distrust(out);

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::{Height, Message, ReplicaId, Summary, ViewProof};
+use daruma_types::{Ballot, Establishment, Height, Message, ReplicaId, Summary, ViewProof};
 
 use super::Engine;
 use crate::outbox::Outbox;
+use crate::view::Voting;
 use crate::{Held, Status};
 
 impl Engine {
@@ -20,7 +21,7 @@ impl Engine {
 
     pub(super) fn summarise(&mut self, out: &mut Outbox) {
         let summary = self.summary();
-        self.told = (summary.view, summary.phase, summary.active);
+        self.told = (summary.view, summary.phase, summary.ballot, summary.active);
         out.broadcast(Message::Summary(summary));
     }
 
@@ -42,6 +43,16 @@ impl Engine {
             prepared: self.replication.prepared().map(daruma_types::Certificate::rank),
             slots: self.replication.slot_lines(),
             monitor: self.monitor.report(self.views.demands()),
+        }
+    }
+
+    /// The ballot below which this replica votes in none, where ballots are not views; 0 where they
+    /// are, since its view says it there.
+    #[must_use]
+    pub fn floor(&self) -> Ballot {
+        match self.context.establishment() {
+            Establishment::Certified => Ballot(0),
+            Establishment::Automaton { .. } => self.views.ballot(),
         }
     }
 
@@ -91,6 +102,8 @@ impl Engine {
             count,
             patience,
             fetching_from: self.replication.fetching_from(),
+            automaton: self.views.automaton().map(|(state, _)| state.clone()),
+            detector: self.views.automaton().map(|(_, detector)| detector.clone()),
             peers: self.peers.iter().map(|peer| peer.summary.clone()).collect(),
         }
     }

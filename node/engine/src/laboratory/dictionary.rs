@@ -45,6 +45,7 @@ impl Dictionary {
         match message {
             Message::Token { .. }
             | Message::TokenReturn { .. }
+            | Message::Coordination(_)
             | Message::Want(_)
             | Message::Fetch { .. }
             | Message::StateCertificates(_) => {}

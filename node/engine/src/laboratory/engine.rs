@@ -2,10 +2,12 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::{HeadClaim, Statement, View, ViewProof, limits};
+use daruma_types::{Ballot, HeadClaim, Statement, View, ViewProof, limits};
 
 use super::{Engine, Peer};
 use crate::laboratory::{Garbage, Size, Standing};
+use crate::view::Voting;
+use crate::{AutomatonState, DetectorState};
 
 impl Engine {
     /// Sets the variables of `garbage`'s scope, of every module, to arbitrary values.
@@ -41,16 +43,18 @@ impl Engine {
         });
         garbage.set("engine.now_ms", now_ms, Garbage::time_ms);
         garbage.set("engine.ticks", ticks, |g| g.number(&[200]));
-        let (view, phase) = *entered;
+        let (view, phase, ballot) = *entered;
         garbage.set("engine.entered", entered, |g| {
             if g.flag() {
-                (g.view(), g.small_number(&[0, 1]) as u8)
+                (g.view(), g.small_number(&[0, 1]) as u8, g.ballot())
             } else {
-                (view, 1 - phase.min(1))
+                (view, 1 - phase.min(1), ballot)
             }
         });
         garbage.set("engine.handed_over", handed_over, |g| g.maybe(|g| Some(g.ballot())));
-        garbage.set("engine.told", told, |g| (g.view(), g.small_number(&[0, 1]) as u8, g.flag()));
+        garbage.set("engine.told", told, |g| {
+            (g.view(), g.small_number(&[0, 1]) as u8, g.ballot(), g.flag())
+        });
     }
 
     /// Makes this replica suspect the primary of its view.
@@ -97,6 +101,29 @@ impl Engine {
     pub fn swap(&mut self, other: &mut Self) {
         core::mem::swap(self, other);
         core::mem::swap(&mut self.context, &mut other.context);
+    }
+
+    /// The variables of the Coordination Automaton and of its detector; none under another view
+    /// establishment.
+    #[must_use]
+    pub fn automaton(&self) -> Option<(&AutomatonState, &DetectorState)> {
+        self.views.automaton()
+    }
+
+    /// The same, to be set at will.
+    pub fn automaton_mut(&mut self) -> Option<(&mut AutomatonState, &mut DetectorState)> {
+        self.views.automaton_mut()
+    }
+
+    /// Sets the ballot below which this replica votes in none, without making it durable; nothing
+    /// under another view establishment.
+    pub fn set_floor(&mut self, floor: Ballot) {
+        self.views.set_floor(floor);
+    }
+
+    /// Takes the watchdog out: what is left is the paper's automaton, and halts where that does.
+    pub fn without_watchdog(&mut self) {
+        self.views.without_watchdog();
     }
 
     /// How much each collection holds, and may hold.

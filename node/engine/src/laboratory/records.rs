@@ -68,7 +68,7 @@ impl Garbage<'_> {
             Some(known) => known.clone(),
             None => Report {
                 replica: of,
-                view: self.view(),
+                ballot: self.ballot(),
                 head: self.head_claim(),
                 prepared: self.maybe(|g| Some(g.certificate(VoteKind::Prepare))),
                 signature: self.signature(),
@@ -76,7 +76,7 @@ impl Garbage<'_> {
         };
         match self.below(5) {
             0 => report.replica = self.replica(),
-            1 => report.view = self.view(),
+            1 => report.ballot = self.ballot(),
             2 => report.head = self.head_claim(),
             3 => report.prepared = self.maybe(|g| Some(g.certificate(VoteKind::Prepare))),
             _ => report.signature = self.signature(),

@@ -154,8 +154,8 @@ mod tests {
     use alloc::vec;
     use alloc::vec::Vec;
     use daruma_types::{
-        Block, Certificate, ChainId, Committee, Ed25519, Hash, PublicKey, Replica, ReplicaId,
-        SecretKey, Signer, SignerSet, Transaction, View, Vote,
+        Ballot, Block, Certificate, ChainId, Committee, Ed25519, Hash, PublicKey, Replica,
+        ReplicaId, SecretKey, Signer, SignerSet, Transaction, Vote,
     };
 
     use super::super::{EngineHead, Used};
@@ -232,7 +232,7 @@ mod tests {
             statement: statement(&blocks[2]),
             recent: Vec::new(),
         };
-        let mut replication = Replication::new(head, View(0), context);
+        let mut replication = Replication::new(head, Ballot(0), context);
         let mut out = Outbox::default();
         for block in &blocks[3..5] {
             let CertifiedBlock { block, certificate } = block.clone();
@@ -279,7 +279,7 @@ mod tests {
         // What follows is found in order: nothing more is repaired, at a telling or at a tick.
         assert_eq!(tell(&mut replication, &blocks, &context).0, []);
         let mut out = Outbox::default();
-        replication.repair(View(0), true, &context, &mut out);
+        replication.repair(Ballot(0), true, &context, &mut out);
         assert_eq!(out.into_effects(), []);
     }
 

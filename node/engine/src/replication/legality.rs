@@ -5,9 +5,7 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::{
-    Ballot, Certificate, Hash, HeadClaim, Header, ReplicaId, View, VoteKind, limits,
-};
+use daruma_types::{Ballot, Certificate, Hash, HeadClaim, Header, ReplicaId, VoteKind, limits};
 
 use super::ledger::RECENT_TELLINGS;
 use super::{BODIES_MAX, EARLY_VOTES_MAX, Replication, Tip};
@@ -20,10 +18,16 @@ use crate::outbox::Outbox;
 const CHECKED_AT_ONCE: usize = 512;
 
 impl Replication {
-    /// Finds and repairs what no execution reaches; `full` checks signatures too.
-    pub(crate) fn repair(&mut self, view: View, full: bool, context: &Context, out: &mut Outbox) {
+    /// Finds and repairs what no execution reaches; `full` checks signatures too. `expected` is the
+    /// ballot of the view establishment.
+    pub(crate) fn repair(
+        &mut self,
+        expected: Ballot,
+        full: bool,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
         let before = out.repairs();
-        let expected = Ballot::of_view(view);
         if self.ballot != expected {
             out.repaired(Illegal::Ballot { found: self.ballot, expected });
             self.enter(expected);

@@ -2,7 +2,8 @@
 //!
 //! # Rules of voting
 //!
-//! R1. A replica votes in its current ballot only, and the ballot is the view's.
+//! R1. A replica votes in its current ballot only, and the ballot is its view establishment's: the view
+//!     itself, or under the paper's the floor that its journal keeps ([`crate::view`], `ballots`).
 //! R2. In a ballot it prepares at most one block per height, in a chain without gaps: first the
 //!     *anchor*, the tip that the ballot's new-view took over (with nothing taken over, the block
 //!     above the base), then upwards. It never prepares below the anchor.
@@ -46,11 +47,11 @@ use alloc::vec::Vec;
 
 use daruma_types::{
     Ballot, Block, Certificate, CertifiedBlock, Hash, HeadClaim, Header, Height, NewView,
-    PublicKey, ReplicaId, Statement, View, Vote, limits,
+    PublicKey, ReplicaId, Statement, Vote, limits,
 };
 
 use crate::config::Context;
-use crate::view::Claims;
+use crate::view::{Claims, Voting};
 use catch_up::CatchUp;
 use slot::Slot;
 
@@ -139,8 +140,27 @@ pub(crate) struct Replication {
     want_turn: usize,
 }
 
+impl Voting for Replication {
+    /// What a report says (R5).
+    fn claims(&self) -> Claims {
+        Claims { head: self.head.clone(), prepared: self.prepared.clone() }
+    }
+
+    fn is_active(&self) -> bool {
+        self.active
+    }
+
+    fn has_new_view(&self) -> bool {
+        self.held_new_view(self.ballot).is_some()
+    }
+
+    fn head(&self) -> &HeadClaim {
+        &self.head
+    }
+}
+
 impl Replication {
-    pub(crate) fn new(head: EngineHead, view: View, context: &Context) -> Self {
+    pub(crate) fn new(head: EngineHead, ballot: Ballot, context: &Context) -> Self {
         let EngineHead { claim, timestamp_ms, statement, recent: _ } = head;
         let tip = Tip { height: claim.height, hash: claim.hash, timestamp_ms };
         Self {
@@ -148,8 +168,8 @@ impl Replication {
             head_timestamp_ms: timestamp_ms,
             executed: statement,
             decided: BTreeMap::new(),
-            ballot: Ballot::of_view(view),
-            active: view == View(0),
+            ballot,
+            active: ballot == Ballot(0),
             serving: true,
             taken_over: Vec::new(),
             tip,
@@ -169,15 +189,6 @@ impl Replication {
         }
     }
 
-    /// What a report says (R5).
-    pub(crate) fn claims(&self) -> Claims {
-        Claims { head: self.head.clone(), prepared: self.prepared.clone() }
-    }
-
-    pub(crate) const fn head(&self) -> &HeadClaim {
-        &self.head
-    }
-
     pub(crate) const fn executed(&self) -> &Statement {
         &self.executed
     }
@@ -186,16 +197,21 @@ impl Replication {
         self.ballot
     }
 
-    pub(crate) const fn is_active(&self) -> bool {
-        self.active
-    }
-
     pub(crate) const fn prepared(&self) -> Option<&Certificate> {
         self.prepared.as_ref()
     }
 
     pub(crate) const fn tip(&self) -> Tip {
         self.tip
+    }
+
+    /// The view establishment began anew: nothing more is accepted before a new-view. Votes stay as they
+    /// are, and committed blocks.
+    pub(crate) fn suspend(&mut self) {
+        self.active = self.ballot == Ballot(0);
+        self.new_view = None;
+        self.waiting_new_view = None;
+        self.taken_over.clear();
     }
 
     /// Moves to `ballot`: nothing is accepted in it yet, and its primary's new-view is awaited.

@@ -70,7 +70,7 @@ impl Replication {
         let own = Report::sign(
             context.committee.chain(),
             context.own,
-            daruma_types::View(self.ballot.0),
+            self.ballot,
             self.head.clone(),
             self.prepared.clone().filter(|prepared| prepared.ballot < self.ballot),
             context.signer.as_ref(),
@@ -262,7 +262,7 @@ impl Replication {
 mod tests {
     use super::*;
     use alloc::vec;
-    use daruma_types::{ChainId, SecretKey, SignerSet, View, VoteKind};
+    use daruma_types::{ChainId, SecretKey, SignerSet, VoteKind};
 
     const CHAIN: ChainId = ChainId(Hash([7; 32]));
 
@@ -302,7 +302,7 @@ mod tests {
         });
         let prepared = prepared.map(|(b, block)| certificate(VoteKind::Prepare, b, block));
         let key = SecretKey::from_bytes(&[1; 32]);
-        Report::sign(CHAIN, ReplicaId(replica), View(9), head, prepared, &key)
+        Report::sign(CHAIN, ReplicaId(replica), Ballot(9), head, prepared, &key)
     }
 
     fn headers(blocks: &[Block]) -> Vec<Header> {

@@ -170,12 +170,25 @@ impl Replication {
     pub(crate) fn advance(&mut self, context: &Context, out: &mut Outbox) {
         loop {
             self.accept_taken_over(context, out);
-            while self.accept_next(context, out) {}
+            while self.extend_over_accepted() || self.accept_next(context, out) {}
             self.prepare(context, out);
             if !self.commit(context, out) {
                 return;
             }
         }
+    }
+
+    /// What was voted for before (a restart, or a head that came another way) extends the tip, whether
+    /// or not new blocks are accepted.
+    fn extend_over_accepted(&mut self) -> bool {
+        let accepted = self.slots.get(&self.tip.height.next()).and_then(|slot| slot.accepted);
+        let Some(hash) = accepted else { return false };
+        let block = self.bodies.get(&hash).cloned();
+        let Some(block) = block.filter(|block| block.header.parent == self.tip.hash) else {
+            return false;
+        };
+        self.extend_tip(hash, &block);
+        true
     }
 
     /// Accepts the candidate above the tip, if there is one and it is valid.
@@ -185,17 +198,9 @@ impl Replication {
         }
         let next = self.tip.height.next();
         let tip = self.tip;
-        let Some(slot) = self.slots.get(&next) else { return false };
-        if let Some(accepted) = slot.accepted {
-            // Voted for before (a restart, or a head that came another way).
-            return self.bodies.get(&accepted).cloned().is_some_and(|block| {
-                let extends = block.header.parent == tip.hash;
-                if extends {
-                    self.extend_tip(accepted, &block);
-                }
-                extends
-            });
-        }
+        let Some(slot) = self.slots.get(&next).filter(|slot| slot.accepted.is_none()) else {
+            return false;
+        };
         let Some(candidate) = slot.candidate.clone() else { return false };
         // A vote above, whose chain down to here was lost with the disk, came first (R2).
         let voted_above = self.slots.range(next.next()..).any(|(_, slot)| slot.accepted.is_some());

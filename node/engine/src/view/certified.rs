@@ -13,11 +13,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, Demand, EnterCertificate, HeadClaim, LeaveCertificate, Message, Promise, ReplicaId,
-    Report, Signature, SignerSet, Summary, View, ViewProof, VoteKind,
+    Ballot, Demand, EnterCertificate, HeadClaim, LeaveCertificate, Message, NewView, Promise,
+    ReplicaId, Report, Signature, SignerSet, Summary, View, ViewProof, VoteKind,
 };
 
-use super::{Claims, ViewEstablishment};
+use super::{Claims, ViewEstablishment, Voting};
 use crate::config::Context;
 use crate::outbox::Outbox;
 use crate::{Illegal, Observation};
@@ -60,14 +60,14 @@ impl Certified {
     }
 
     /// What must be journalled, and, in phase 1, said about the view just entered.
-    fn announce(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
+    fn announce(&mut self, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
         let promise =
             Promise::View { view: self.view, phase: self.phase, proof: self.proof.clone() };
         out.observe(Observation::View { view: self.view, phase: self.phase });
         match &self.proof {
             ViewProof::Left(left) => {
                 out.broadcast(Message::Leave(left.clone()));
-                let report = self.own_report(context, claims);
+                let report = self.own_report(voting, context);
                 out.promise_then_broadcast(promise, Message::Report(report));
             }
             ViewProof::Initial | ViewProof::Entered(_) | ViewProof::Committed(_) => {
@@ -77,19 +77,20 @@ impl Certified {
     }
 
     /// This replica's report of the current view, made now unless there is one.
-    fn own_report(&mut self, context: &Context, claims: &dyn Fn() -> Claims) -> Report {
+    fn own_report(&mut self, voting: &dyn Voting, context: &Context) -> Report {
+        let ballot = Ballot::of_view(self.view);
         if let Some(Some(report)) = self.reports.get(context.own.index())
-            && report.view == self.view
+            && report.ballot == ballot
         {
             return report.clone();
         }
-        let Claims { head, prepared } = claims();
+        let Claims { head, prepared } = voting.claims();
         // One that was made late may know of this view's own ballot, of which it must not tell.
-        let prepared = prepared.filter(|prepared| prepared.ballot < Ballot::of_view(self.view));
+        let prepared = prepared.filter(|prepared| prepared.ballot < ballot);
         let report = Report::sign(
             context.committee.chain(),
             context.own,
-            self.view,
+            ballot,
             head,
             prepared,
             context.signer.as_ref(),
@@ -101,7 +102,7 @@ impl Certified {
     }
 
     /// Forms whatever certificates the demands and reports held allow, and follows them.
-    fn advance(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
+    fn advance(&mut self, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
         while let Some(proof) = self.best_proof(context) {
             // What is held was checked when it came, but memory can change. A view once entered is
             // promised for good, so its proof is checked again when it is put together.
@@ -113,20 +114,14 @@ impl Certified {
                 }
                 continue;
             }
-            self.go(proof, context, claims, out);
+            self.go(proof, voting, context, out);
         }
     }
 
-    fn go(
-        &mut self,
-        proof: ViewProof,
-        context: &Context,
-        claims: &dyn Fn() -> Claims,
-        out: &mut Outbox,
-    ) {
+    fn go(&mut self, proof: ViewProof, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
         let (view, phase) = proof.shows();
         (self.view, self.phase, self.proof) = (view, phase, proof);
-        self.announce(context, claims, out);
+        self.announce(voting, context, out);
     }
 
     /// The furthest proof that the demands and reports held give, if it is ahead.
@@ -151,12 +146,13 @@ impl Certified {
                 consider(ViewProof::Left(LeaveCertificate { view, signers, signatures }));
             }
         }
-        for view in self.reports.iter().flatten().map(|report| report.view) {
+        for view in self.reports.iter().flatten().map(|report| View(report.ballot.0)) {
             if rank(view, 0) <= rank(self.view, self.phase) {
                 continue;
             }
-            let of_view =
-                |r: &&Option<Report>| r.as_ref().is_some_and(|report| report.view == view);
+            let of_view = |r: &&Option<Report>| {
+                r.as_ref().is_some_and(|report| report.ballot == Ballot::of_view(view))
+            };
             let signers = signers_of(&self.reports, |r| of_view(&r));
             if signers.len() >= strong && view >= self.view {
                 let entries =
@@ -195,7 +191,19 @@ impl ViewEstablishment for Certified {
         (self.view, self.phase)
     }
 
-    fn demand_change(&mut self, context: &Context, claims: &dyn Fn() -> Claims, out: &mut Outbox) {
+    fn serving(&self) -> Option<View> {
+        (self.phase == 0).then_some(self.view)
+    }
+
+    fn watched(&self) -> Option<View> {
+        Some(self.view)
+    }
+
+    fn ballot(&self) -> Ballot {
+        Ballot::of_view(self.view)
+    }
+
+    fn demand_change(&mut self, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
         if self.demands_view(context.own) || !self.is_proven(context) {
             return;
         }
@@ -204,7 +212,7 @@ impl ViewEstablishment for Certified {
             *place = Some((demand.view, demand.signature));
         }
         out.broadcast(Message::Demand(demand));
-        self.advance(context, claims, out);
+        self.advance(voting, context, out);
     }
 
     fn demands(&self) -> SignerSet {
@@ -215,8 +223,8 @@ impl ViewEstablishment for Certified {
         &mut self,
         from: ReplicaId,
         message: Message,
+        voting: &dyn Voting,
         context: &Context,
-        claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
     ) {
         if let Message::Demand(demand) = &message {
@@ -224,36 +232,36 @@ impl ViewEstablishment for Certified {
                 if let Some(place) = self.demands.get_mut(from.index()) {
                     *place = Some((demand.view, demand.signature));
                 }
-                self.advance(context, claims, out);
+                self.advance(voting, context, out);
             }
         } else if let Message::Report(report) = message {
             // The first report of a view counts: a later one could only hide what it showed.
-            if report.view >= self.view {
+            if report.ballot >= Ballot::of_view(self.view) {
                 if let Some(place) = self.reports.get_mut(from.index())
-                    && place.as_ref().is_none_or(|held| held.view < report.view)
+                    && place.as_ref().is_none_or(|held| held.ballot < report.ballot)
                 {
                     *place = Some(report);
                 }
-                self.advance(context, claims, out);
+                self.advance(voting, context, out);
             }
         } else if let Message::Leave(left) = message {
-            self.adopt(ViewProof::Left(left), context, claims, out);
+            self.adopt(ViewProof::Left(left), voting, context, out);
         } else if let Message::Enter(entered) = message {
-            self.adopt(ViewProof::Entered(entered), context, claims, out);
+            self.adopt(ViewProof::Entered(entered), voting, context, out);
         } else if let Message::Certificate(certificate) = message
             && certificate.kind == VoteKind::Commit
         {
-            self.adopt(ViewProof::Committed(certificate), context, claims, out);
+            self.adopt(ViewProof::Committed(certificate), voting, context, out);
         }
     }
 
-    fn tick(&mut self, full: bool, head: &HeadClaim, context: &Context, out: &mut Outbox) {
+    fn tick(&mut self, full: bool, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
         let proven = self.proof.shows() == (self.view, self.phase)
             && (!full || self.proof.verify(&context.committee, context.verifier.as_ref()).is_ok());
         if !proven {
             out.repaired(Illegal::UnprovenView { view: self.view, phase: self.phase });
             let proof = core::mem::replace(&mut self.proof, ViewProof::Initial);
-            *self = Self::restore(Some(proof), head, context);
+            *self = Self::restore(Some(proof), voting.head(), context);
         }
         let replicas = context.thresholds().replicas();
         if self.demands.len() != replicas || self.reports.len() != replicas {
@@ -270,9 +278,8 @@ impl ViewEstablishment for Certified {
         &mut self,
         peer: ReplicaId,
         summary: &Summary,
-        has_new_view: bool,
+        voting: &dyn Voting,
         context: &Context,
-        claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
     ) {
         if rank(summary.view, summary.phase) < rank(self.view, self.phase) {
@@ -298,11 +305,12 @@ impl ViewEstablishment for Certified {
         // the ballot already stays bound by its votes, and reports of earlier ballots.
         let wants = summary.phase == 1
             || (!summary.active && context.thresholds().primary(self.view.0) == peer);
-        let held = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.view == self.view);
+        let ballot = Ballot::of_view(self.view);
+        let held = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.ballot == ballot);
         let made = self.reports.get(context.own.index()).is_some_and(held);
         let missing = wants && self.view > View(0) && !summary.reports.contains(context.own);
-        if missing && (made || !has_new_view) && (made || self.is_proven(context)) {
-            let report = self.own_report(context, claims);
+        if missing && (made || !voting.has_new_view()) && (made || self.is_proven(context)) {
+            let report = self.own_report(voting, context);
             out.send(peer, Message::Report(report));
         }
         if !summary.monitor.demands.contains(context.own)
@@ -316,24 +324,42 @@ impl ViewEstablishment for Certified {
     }
 
     fn reports(&self) -> Vec<Report> {
-        self.reports.iter().flatten().filter(|r| r.view == self.view).cloned().collect()
+        let ballot = Ballot::of_view(self.view);
+        self.reports.iter().flatten().filter(|r| r.ballot == ballot).cloned().collect()
     }
 
     fn proof(&self) -> &ViewProof {
         &self.proof
     }
 
-    fn adopt(
+    /// The reports of a new-view are those on which its view was entered.
+    fn on_new_view(
         &mut self,
-        proof: ViewProof,
+        new_view: &NewView,
+        voting: &dyn Voting,
         context: &Context,
-        claims: &dyn Fn() -> Claims,
         out: &mut Outbox,
     ) {
-        let (view, phase) = proof.shows();
-        if rank(view, phase) > rank(self.view, self.phase) {
-            self.go(proof, context, claims, out);
-            self.advance(context, claims, out);
+        let view = View(new_view.ballot.0);
+        if view >= self.view {
+            let entered = EnterCertificate {
+                view,
+                signers: new_view.reports.iter().map(|report| report.replica).collect(),
+                entries: new_view.reports.iter().map(Report::entry).collect(),
+            };
+            self.adopt(ViewProof::Entered(entered), voting, context, out);
+        }
+    }
+
+    /// A head that was committed in a later ballot proves that view.
+    fn on_head(&mut self, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
+        let Some(certificate) = voting.head().certificate.as_ref() else { return };
+        if certificate.ballot > Ballot::of_view(self.view) {
+            let proof = ViewProof::Committed(certificate.clone());
+            // A later view is promised for good, and memory may hold any head.
+            if proof.verify(&context.committee, context.verifier.as_ref()).is_ok() {
+                self.adopt(proof, voting, context, out);
+            }
         }
     }
 
@@ -354,6 +380,21 @@ impl ViewEstablishment for Certified {
 }
 
 impl Certified {
+    /// Goes to the view that `proof`, which is valid, shows, if that is ahead.
+    fn adopt(
+        &mut self,
+        proof: ViewProof,
+        voting: &dyn Voting,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        let (view, phase) = proof.shows();
+        if rank(view, phase) > rank(self.view, self.phase) {
+            self.go(proof, voting, context, out);
+            self.advance(voting, context, out);
+        }
+    }
+
     /// Forgets everything but what the head's certificate proves.
     fn reset(&mut self, head: &HeadClaim, context: &Context) {
         let replicas = context.thresholds().replicas();

@@ -34,6 +34,7 @@ const TRANSPORT_KEY: &str = "transport.key";
 pub(super) struct Wanted {
     pub(super) nodes: Option<usize>,
     pub(super) faulty: Option<u32>,
+    pub(super) establishment: ViewEstablishment,
     pub(super) automaton: Option<String>,
     /// 0 for free ports.
     pub(super) base_port: u16,
@@ -130,6 +131,10 @@ impl NetworkFolder {
         if wanted.nodes.is_some_and(|nodes| nodes != thresholds.replicas()) {
             return differs("--nodes", thresholds.replicas().to_string());
         }
+        let other = self.spec.view_establishment();
+        if wanted.establishment != ViewEstablishment::Certified && wanted.establishment != other {
+            return differs("--paper-views", other.name().into());
+        }
         if wanted.faulty.is_some_and(|faulty| faulty as usize != thresholds.faulty_max()) {
             return differs("--faulty", thresholds.faulty_max().to_string());
         }
@@ -165,7 +170,7 @@ fn make(path: &Path, chain: &Path, wanted: &Wanted) -> Result<(), CliError> {
     let draft = |replicas| SpecDraft {
         name: "dev".into(),
         faulty: wanted.faulty,
-        view_establishment: ViewEstablishment::Certified,
+        view_establishment: wanted.establishment,
         automaton: AutomatonSpec::named(automaton),
         limits: Limits::default(),
         replicas,
@@ -227,7 +232,13 @@ fn cannot_make(path: &Path, error: &dyn std::fmt::Display) -> CliError {
 mod tests {
     use super::*;
 
-    const NOTHING: Wanted = Wanted { nodes: None, faulty: None, automaton: None, base_port: 0 };
+    const NOTHING: Wanted = Wanted {
+        nodes: None,
+        faulty: None,
+        establishment: ViewEstablishment::Certified,
+        automaton: None,
+        base_port: 0,
+    };
 
     #[test]
     fn a_network_is_made_once_and_then_read_with_the_same_chain_and_ports() {

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use self::folder::{NetworkFolder, Wanted};
 use self::replicas::{Event, Replicas};
+use super::chain::EstablishmentArguments;
 use super::stop::Stop;
 use super::{CliError, block_on, output};
 
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
     /// How many of them may be faulty [default: the most that their number allows].
     #[arg(long, value_name = "F")]
     faulty: Option<u32>,
+    #[command(flatten)]
+    establishment: EstablishmentArguments,
     /// What the chain computes [default: append-list].
     #[arg(long, value_name = "NAME")]
     automaton: Option<String>,
@@ -61,6 +64,7 @@ impl Arguments {
         let wanted = Wanted {
             nodes: self.nodes,
             faulty: self.faulty,
+            establishment: self.establishment.chosen(),
             automaton: self.automaton.clone(),
             base_port: self.base_port,
         };

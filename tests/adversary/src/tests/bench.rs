@@ -3,10 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use daruma_types::{
-    Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Committee, Demand,
-    EnterCertificate, Hash, HeadClaim, Height, LeaveCertificate, Message, MonitorReport, NewView,
-    PrePrepare, Replica, ReplicaId, Report, SecretKey, Signature, Signer, SignerSet, SlotLine,
-    StateCertificate, Statement, Summary, Transaction, View, Vote, VoteKind, Want,
+    Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Committee, Coordination,
+    Demand, EnterCertificate, Hash, HeadClaim, Height, LeaveCertificate, Message, MonitorReport,
+    NewView, Place, PrePrepare, Replica, ReplicaId, Report, SecretKey, Signature, Signer,
+    SignerSet, SlotLine, StateCertificate, Statement, Summary, Transaction, View, Vote, VoteKind,
+    Want,
 };
 
 use crate::{Adversary, Surroundings};
@@ -114,7 +115,7 @@ fn report(from: u16) -> Report {
         hash: first.block.hash(),
         certificate: Some(first.certificate),
     };
-    Report::sign(CHAIN, ReplicaId(from), View(4), claim, None, &key(from))
+    Report::sign(CHAIN, ReplicaId(from), Ballot(4), claim, None, &key(from))
 }
 
 /// A true message of `from`, of every kind; of proposals and some others there are two.
@@ -137,6 +138,7 @@ fn make_every_kind(from: u16) -> Vec<Arc<Message>> {
         Message::Token { counter: 5 },
         Message::TokenReturn { counter: 6 },
         Message::Summary(summary()),
+        Message::Coordination(Coordination { own: Place::RESET, echo: Place::RESET }),
         Message::Demand(Demand::sign(CHAIN, View(4), &key(from))),
         Message::Leave(LeaveCertificate { view: View(3), signers, signatures: leaves }),
         Message::Report(report(from)),

@@ -82,6 +82,11 @@ fn odd_replicas_are_shown_another_view_than_even_ones() {
                     assert_ne!(even.head, odd.head);
                     assert_eq!(odd.verify(&committee(), &Ed25519), Ok(()));
                 }
+                (Some(Message::Coordination(even)), Some(Message::Coordination(odd))) => {
+                    assert_eq!(even.own.pair, daruma_types::ViewPair::settled(1));
+                    assert_eq!(odd.own.pair, daruma_types::ViewPair::settled(2));
+                    assert_eq!(even.echo, odd.echo, "what it knows of others stays honest");
+                }
                 (None, Some(sent)) => assert_eq!(sent.name(), "enter"),
                 (Some(sent), None) => assert_eq!(sent.name(), "leave"),
                 (even, odd) => assert_eq!(even, odd),

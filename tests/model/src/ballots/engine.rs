@@ -5,7 +5,7 @@ use std::sync::Arc;
 use daruma_engine::{Effect, Input, admit};
 use daruma_types::{
     Ballot, Block as RealBlock, Certificate, CommitteeError, HeadClaim, Header, Height, Message,
-    NewView, PrePrepare, Promise, ReplicaId, Report, SignerSet, Transaction, View, Vote, VoteKind,
+    NewView, PrePrepare, Promise, ReplicaId, Report, SignerSet, Transaction, Vote, VoteKind,
 };
 
 use super::chain::{Block, GENESIS, NONE, ancestor, extends, height};
@@ -174,7 +174,7 @@ impl Engines {
         Report::sign(
             self.replicas.chain(),
             ReplicaId(index as u16),
-            View(BALLOT.into()),
+            Ballot(BALLOT.into()),
             self.head((claim.head, claim.head_ballot)),
             prepared,
             &self.replicas.key(index),

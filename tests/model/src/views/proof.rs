@@ -70,7 +70,8 @@ impl Proof {
         let entered = |view: u8, count: usize| {
             let report = |index: usize| {
                 let (id, key) = (ReplicaId(index as u16), replicas.key(index));
-                Report::sign(chain, id, View(view.into()), HeadClaim::genesis(chain), None, &key)
+                let (ballot, head) = (Ballot(view.into()), HeadClaim::genesis(chain));
+                Report::sign(chain, id, ballot, head, None, &key)
             };
             let entries = (0..count).map(|index| report(index).entry()).collect();
             EnterCertificate { view: View(view.into()), signers: signers(count), entries }

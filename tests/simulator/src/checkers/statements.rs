@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daruma_types::{
-    Ballot, Hash, Height, Message, ReplicaId, Report, Statement, View, Vote, VoteKind,
-};
+use daruma_types::{Ballot, Hash, Height, Message, ReplicaId, Report, Statement, Vote, VoteKind};
 
 use super::{Broken, Checkers};
 use crate::Invariant;
@@ -21,7 +19,7 @@ pub(super) struct Statements {
 /// A report in short.
 #[derive(Debug, Clone, Copy)]
 struct Reported {
-    view: View,
+    ballot: Ballot,
     prepared: Option<(Ballot, Height)>,
     head: Height,
 }
@@ -75,9 +73,9 @@ impl Checkers {
 
     fn reported(&mut self, replica: ReplicaId, report: &Report) {
         let own = &mut self.statements[replica.index()];
-        if own.report.is_none_or(|last| report.view > last.view) {
+        if own.report.is_none_or(|last| report.ballot > last.ballot) {
             own.report = Some(Reported {
-                view: report.view,
+                ballot: report.ballot,
                 prepared: report.prepared.as_ref().map(|prepared| prepared.rank()),
                 head: report.head.height,
             });
@@ -113,13 +111,13 @@ impl Statements {
     ) -> Result<(), Broken> {
         let Some(report) = self.report else { return Ok(()) };
         let covered = report.prepared >= Some((ballot, height)) || report.head >= height;
-        if kind == VoteKind::Prepare || ballot >= Ballot::of_view(report.view) || covered {
+        if kind == VoteKind::Prepare || ballot >= report.ballot || covered {
             return Ok(());
         }
         let what = format!(
-            "{replica} cast a commit vote in ballot {ballot} at {height} after its report for view \
+            "{replica} cast a commit vote in ballot {ballot} at {height} after its report for ballot \
              {} with head {} and prepared {:?}",
-            report.view, report.head, report.prepared
+            report.ballot, report.head, report.prepared
         );
         Err((Invariant::OneVote, what))
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use daruma_types::{
     Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Committee, Hash, HeadClaim,
     Height, Message, Outcome, Receipt, Replica, ReplicaId, Report, SignerSet, Statement,
-    Transaction, View, Vote, VoteKind,
+    Transaction, Vote, VoteKind,
 };
 
 use super::Checkers;
@@ -168,7 +168,7 @@ fn a_commit_after_a_report_that_does_not_cover_it_is_noticed() {
     let mut bench = Bench::new();
     let signer = bench.keys.signer(Role::Replica, 0);
     let head = HeadClaim::genesis(CHAIN);
-    let report = Report::sign(CHAIN, R0, View(2), head, None, signer.as_ref());
+    let report = Report::sign(CHAIN, R0, Ballot(2), head, None, signer.as_ref());
     assert!(bench.checkers.sent(R0, &Message::Report(report)).is_ok());
     let mut commit = |ballot| {
         let vote = bench.vote(0, VoteKind::Commit, ballot, 1, Hash([1; 32]));

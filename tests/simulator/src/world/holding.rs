@@ -91,7 +91,7 @@ fn watched(to: ReplicaId, message: &Message, thresholds: Thresholds) -> Counts {
             Counts::OneOf((to, 2, demand.view.0, 0, Hash::default()), thresholds.strong())
         }
         Message::Report(report) => {
-            Counts::OneOf((to, 3, report.view.0, 0, Hash::default()), thresholds.strong())
+            Counts::OneOf((to, 3, report.ballot.0, 0, Hash::default()), thresholds.strong())
         }
         Message::Attestation(attestation) => {
             let statement = &attestation.statement;

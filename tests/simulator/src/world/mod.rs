@@ -427,6 +427,7 @@ fn committee(plan: &Plan, keys: &Keys) -> Committee {
         })
         .collect();
     let faulty_max = plan.thresholds.faulty_max();
+    let committee = Committee::new(ChainId(Hash(chain)), faulty_max, replicas).ok();
     #[expect(clippy::unwrap_used, reason = "n and f were checked, and keys of a run are distinct")]
-    Committee::new(ChainId(Hash(chain)), faulty_max, replicas).unwrap()
+    committee.and_then(|c| c.with_establishment(plan.establishment).ok()).unwrap()
 }

@@ -294,6 +294,7 @@ const fn is_signed(message: &Message) -> bool {
         Message::Token { .. }
         | Message::TokenReturn { .. }
         | Message::Summary(_)
+        | Message::Coordination(_)
         | Message::Want(_)
         | Message::Fetch { .. }
         // A body is believed for its hash only, by whoever wants it.

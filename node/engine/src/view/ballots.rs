@@ -1,0 +1,302 @@
+//! Ballots where they are not views: under the paper's view establishment views are `0..n-1` and come
+//! again, while ballots only grow (DESIGN 4.2).
+//!
+//! # Rules
+//!
+//! B1. A replica's *floor* is the ballot it votes in; it votes in none below. The floor is durable
+//!     before the report that states it leaves, and the journal refuses votes below it.
+//! B2. A replica that serves view `v` takes the least ballot above its floor whose primary is `v`,
+//!     unless its floor is a ballot of `v` already. It reports to `v` for *exactly* that ballot, and
+//!     tells it in its summaries.
+//! B3. The primary makes a new-view for its ballot from `n-f` reports for exactly that ballot. While it
+//!     has none, it goes up to the highest ballot that another in its view tells; while it has one,
+//!     only when `f+1` tell higher ones. It never makes a second new-view for a ballot: after a reset
+//!     or a restart it takes a higher one.
+//! B4. The others follow the primary of the view they serve up, and report anew. Nobody goes down, but
+//!     for garbage: a floor more than [`BALLOT_LEAP`] above what `f+1` of at least `n-f` tell.
+//!
+//! # Why this is safe
+//!
+//! The argument of [`crate::replication`] needs this: if a block was committed in ballot `b`, every
+//! new-view of a ballot `B > b` holds a report of a correct member of the quorum that committed it,
+//! made after it prepared the block. A new-view holds `n-f` reports; one of them is of a correct
+//! member. That report is for exactly `B`. By B1 the member casts no vote below `B` once it has made
+//! it, so its votes in `b` came before, and the report shows the certificate on which it committed, or
+//! one of a higher rank, or a head above it.
+//!
+//! Had the report been for a ballot below `B`, this would not follow: between the report and `B` the
+//! member may have voted in a ballot in between, and the new-view would miss it. Hence *exactly*, and
+//! hence the primary collects anew whenever it goes up. That views come again does no harm: nothing
+//! here compares views, only ballots.
+//!
+//! A replica goes up to what its view's primary tells without further proof. That costs nothing but
+//! numbers: votes need a new-view. Nobody is led further than [`BALLOT_LEAP`] above what `f+1` tell, so
+//! the rule for garbage never lowers a floor that an execution made.
+
+#[cfg(feature = "laboratory")]
+#[path = "../laboratory/ballots.rs"]
+mod laboratory;
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use daruma_types::limits::{BALLOT_LEAP, BALLOT_MAX};
+use daruma_types::{Ballot, Message, Promise, ReplicaId, Report, Summary, Thresholds};
+
+use super::{Claims, Voting};
+use crate::config::Context;
+use crate::outbox::Outbox;
+use crate::{Destination, Effect, Illegal};
+
+/// Ticks for which a primary waits for reports before it goes up again: a round trip on slow links,
+/// with a slow disk. Otherwise one replica that tells ever higher ballots could keep it from ending.
+const HOLD_TICKS: u32 = 40;
+
+/// Ticks for which what a peer told counts as fresh: several summaries.
+const FRESH_TICKS: u32 = 40;
+
+/// What a peer told of its ballot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    ballot: Ballot,
+    ticks: u32,
+}
+
+/// The ballot of a replica, and what it takes to make it active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ballots {
+    floor: Ballot,
+    /// Each replica's report of the highest ballot it reported for.
+    reports: Vec<Option<Report>>,
+    told: Vec<Option<Told>>,
+    /// Ticks since the ballot last changed.
+    held: u32,
+    /// As primary, the next ballot must be a new one.
+    renew: bool,
+    /// In any case, the next ballot must be a new one: replication contradicted itself in this one.
+    flushed: bool,
+}
+
+impl Ballots {
+    /// Goes on from the journal's floor. What was reported before is gone with the memory: as primary
+    /// it begins a new ballot.
+    pub(super) fn restore(floor: Ballot, replicas: usize) -> Self {
+        Self {
+            floor,
+            reports: vec![None; replicas],
+            told: vec![None; replicas],
+            held: 0,
+            renew: true,
+            flushed: false,
+        }
+    }
+
+    pub(super) const fn floor(&self) -> Ballot {
+        self.floor
+    }
+
+    /// Reports for exactly this replica's ballot; none if it must not lead another new-view there.
+    pub(super) fn reports(&self) -> Vec<Report> {
+        if self.renew {
+            return Vec::new();
+        }
+        let reports = self.reports.iter().flatten();
+        reports.filter(|report| report.ballot == self.floor).cloned().collect()
+    }
+
+    /// All was reset: a primary needs a new ballot, and with `flushed` any replica.
+    pub(super) const fn reset(&mut self, flushed: bool) {
+        self.renew = true;
+        self.flushed |= flushed;
+    }
+
+    /// Once a tick: takes the ballot that the served view asks for (B2 to B4).
+    pub(super) fn tick(
+        &mut self,
+        serving: Option<u16>,
+        voting: &dyn Voting,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        self.held = self.held.saturating_add(1);
+        for told in self.told.iter_mut().flatten() {
+            told.ticks = told.ticks.saturating_add(1);
+        }
+        let Some(primary) = serving.map(ReplicaId) else { return };
+        let thresholds = context.thresholds();
+        let leads = primary == context.own;
+        let of_view = self.floor > Ballot(0) && thresholds.primary(self.floor.0) == primary;
+        let mut target = self.floor;
+        if !of_view || self.flushed || (self.renew && leads) {
+            target = self.above(thresholds, primary);
+        }
+        (self.renew, self.flushed) = (false, false);
+        let called =
+            if leads { self.call(of_view, voting, thresholds) } else { self.told_by(primary) };
+        let called = called.filter(|ballot| {
+            thresholds.primary(ballot.0) == primary && ballot.0 <= self.reach(thresholds)
+        });
+        target = called.map_or(target, |called| called.max(target));
+        if target > self.floor {
+            self.take(target, primary, voting.claims(), context, out);
+        }
+    }
+
+    /// The least ballot of `primary` above the floor.
+    fn above(&self, thresholds: Thresholds, primary: ReplicaId) -> Ballot {
+        thresholds.least_ballot(self.floor.next().0, primary).map_or(self.floor, Ballot)
+    }
+
+    /// The ballot that this replica, as primary, should go up to, if any (B3).
+    fn call(&self, of_view: bool, voting: &dyn Voting, thresholds: Thresholds) -> Option<Ballot> {
+        let reach = self.reach(thresholds);
+        let own = thresholds.primary(self.floor.0);
+        let mut calls: Vec<Ballot> = self.told.iter().flatten().map(|told| told.ballot).collect();
+        calls.retain(|ballot| {
+            let leads = !of_view || thresholds.primary(ballot.0) == own;
+            *ballot > self.floor && ballot.0 <= reach && leads
+        });
+        calls.sort_unstable();
+        if of_view && self.held < HOLD_TICKS {
+            return None;
+        }
+        if voting.is_active() {
+            let needed = thresholds.weak();
+            return calls.len().checked_sub(needed).and_then(|index| calls.get(index)).copied();
+        }
+        let short = self.reports().len() < thresholds.strong();
+        let higher = || short.then(|| self.above(thresholds, own)).filter(|_| of_view);
+        calls.last().copied().or_else(higher)
+    }
+
+    fn told_by(&self, replica: ReplicaId) -> Option<Ballot> {
+        self.told.get(replica.index()).copied().flatten().map(|told| told.ballot)
+    }
+
+    /// How far up others may lead this replica: at least one correct one is there, or near.
+    fn reach(&self, thresholds: Thresholds) -> u64 {
+        let mut told: Vec<Ballot> = self.told.iter().flatten().map(|told| told.ballot).collect();
+        told.sort_unstable_by(|a, b| b.cmp(a));
+        let known = told.get(thresholds.faulty_max()).copied().unwrap_or_default();
+        known.max(self.floor).0.saturating_add(BALLOT_LEAP).min(BALLOT_MAX)
+    }
+
+    /// Takes `ballot`: makes it durable, then reports for it.
+    fn take(
+        &mut self,
+        ballot: Ballot,
+        primary: ReplicaId,
+        claims: Claims,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        (self.floor, self.held) = (ballot, 0);
+        let Claims { head, prepared } = claims;
+        let report = Report::sign(
+            context.committee.chain(),
+            context.own,
+            ballot,
+            head,
+            prepared.filter(|prepared| prepared.ballot < ballot),
+            context.signer.as_ref(),
+        );
+        let mut then = Vec::new();
+        if primary != context.own {
+            then.push((Destination::One(primary), Message::Report(report.clone())));
+        }
+        if let Some(place) = self.reports.get_mut(context.own.index()) {
+            *place = Some(report);
+        }
+        out.push(Effect::Promise { promise: Promise::Floor { ballot }, then });
+    }
+
+    /// A peer's report. What it reports for is also what it tells.
+    pub(super) fn on_report(&mut self, from: ReplicaId, report: Report) {
+        self.tell(from, report.ballot);
+        if let Some(place) = self.reports.get_mut(from.index())
+            && place.as_ref().is_none_or(|held| held.ballot < report.ballot)
+        {
+            *place = Some(report);
+        }
+    }
+
+    /// A peer told its ballot. One that came late tells nothing new.
+    fn tell(&mut self, from: ReplicaId, ballot: Ballot) {
+        let Some(told) = self.told.get_mut(from.index()) else { return };
+        let before = told.map_or(Ballot(0), |told| told.ballot);
+        let late = ballot < before && before.0.saturating_sub(ballot.0) <= BALLOT_LEAP;
+        if ballot.0 <= BALLOT_MAX {
+            *told = Some(Told { ballot: if late { before } else { ballot }, ticks: 0 });
+        }
+    }
+
+    /// Reads a peer's summary; a primary that waits for this replica's report is sent it again, the one
+    /// that was made before any vote of the ballot.
+    pub(super) fn on_summary(
+        &mut self,
+        peer: ReplicaId,
+        summary: &Summary,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        self.tell(peer, summary.ballot);
+        let leads = context.thresholds().primary(self.floor.0) == peer;
+        let waits = !summary.active && !summary.reports.contains(context.own);
+        if leads
+            && waits
+            && summary.ballot == self.floor
+            && let Some(Some(report)) = self.reports.get(context.own.index())
+            && report.ballot == self.floor
+        {
+            out.send(peer, Message::Report(report.clone()));
+        }
+    }
+
+    /// A new-view of the served view's primary: `n-f` replicas are in its ballot.
+    pub(super) fn on_new_view(
+        &mut self,
+        ballot: Ballot,
+        serving: Option<u16>,
+        context: &Context,
+        out: &mut Outbox,
+    ) {
+        let thresholds = context.thresholds();
+        let primary = thresholds.primary(ballot.0);
+        let follows = serving.map(ReplicaId) == Some(primary) && primary != context.own;
+        if follows && ballot > self.floor && ballot.0 <= BALLOT_MAX {
+            (self.floor, self.held) = (ballot, 0);
+            out.promise(Promise::Floor { ballot });
+        }
+    }
+
+    /// Sets the floor, without a promise: a transient fault.
+    #[cfg(feature = "laboratory")]
+    pub(super) const fn set_floor(&mut self, floor: Ballot) {
+        self.floor = floor;
+    }
+
+    /// The stale-information rule for ballots (B4).
+    pub(super) fn repair(&mut self, context: &Context, out: &mut Outbox) {
+        let thresholds = context.thresholds();
+        let replicas = thresholds.replicas();
+        if self.reports.len() != replicas || self.told.len() != replicas {
+            out.repaired(Illegal::OutOfBounds("reports or ballots told"));
+            *self = Self::restore(self.floor, replicas);
+        }
+        let fresh = |told: &&Told| told.ticks <= FRESH_TICKS;
+        let mut told: Vec<Ballot> =
+            self.told.iter().flatten().filter(fresh).map(|told| told.ballot).collect();
+        told.sort_unstable_by(|a, b| b.cmp(a));
+        let supported = told.get(thresholds.faulty_max()).copied().unwrap_or_default();
+        // This replica is one of the `n-f`.
+        let enough = told.len().saturating_add(1) >= thresholds.strong();
+        let leapt = enough && self.floor.0 > supported.0.saturating_add(BALLOT_LEAP);
+        if leapt || self.floor.0 > BALLOT_MAX {
+            out.repaired(Illegal::Floor { found: self.floor, lowered: supported });
+            self.floor = supported;
+            self.reports.fill(None);
+            self.renew = true;
+            out.promise(Promise::Floor { ballot: supported });
+        }
+    }
+}
