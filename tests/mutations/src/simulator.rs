@@ -65,7 +65,13 @@ pub fn run(
 ) -> Result<Verdict, MutationError> {
     let io = |source| MutationError::Io { path: program.to_owned(), source };
     let mut child = Command::new(program)
-        .args(["--seeds", &format!("{}..{}", seeds.start, seeds.end), "--failures-max", "1"])
+        .args([
+            "--seeds",
+            &format!("{}..{}", seeds.start, seeds.end),
+            "--failures-max",
+            "1",
+            "--no-shrink",
+        ])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

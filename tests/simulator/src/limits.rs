@@ -1,5 +1,7 @@
 //! Bounds and fixed times of a simulated run, each with its reason.
 
+use std::time::Duration;
+
 /// Replicas of a simulated chain: the runs of a search must stay cheap, and `n = 16` has every
 /// relation between the vote counts that larger ones have.
 pub const REPLICAS_MAX: usize = 16;
@@ -63,3 +65,14 @@ pub const SCHEDULE_ROUNDS_MAX: usize = 64;
 /// Virtual time with faults, at most: a day. A run of it takes about an hour of computing; what comes
 /// back to service only later does not.
 pub const FAULT_PHASE_MS_MAX: u64 = 24 * 3_600_000;
+
+/// Failing plans that a search makes smaller: one usually has the cause of all, and each takes up to
+/// [`SHRINK_TIME_MAX`].
+pub const SHRUNKEN_MAX: usize = 3;
+
+/// Runs that making one plan smaller may take. A few hundred are usually enough: tens of faults, and
+/// tens of fields, each halved away or tried alone, some times over.
+pub const SHRINK_ATTEMPTS_MAX: usize = 4_000;
+
+/// Time for making one plan smaller. What was reached by then fails as well, and is given.
+pub const SHRINK_TIME_MAX: Duration = Duration::from_secs(60);

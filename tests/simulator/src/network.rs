@@ -5,12 +5,14 @@ mod weather;
 use daruma_types::ReplicaId;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::limits;
-pub(crate) use weather::Weather;
+pub use weather::Weather;
 
 /// How links behave. Chances are per mille of messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinkSettings {
     /// Least time on the way, in microseconds; each link gets its own between this and
     /// [`Self::delay_us_max`].

@@ -3,11 +3,15 @@
 use daruma_adversary::{Behaviour, Window};
 use daruma_engine::{ChainLimits, LocalLimits};
 use daruma_types::{Establishment, ReplicaId, Thresholds};
+use serde::{Deserialize, Serialize};
 
 use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
+use crate::fault::Scheduled;
+use crate::text::words::{ChainLimitsForm, LocalLimitsForm, word, words};
 
 /// How clients behave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClientSettings {
     /// How many there are.
     pub clients: u16,
@@ -30,19 +34,25 @@ pub struct ClientSettings {
 ///
 /// Two phases: in the first, faults are injected; at calm everything heals, Byzantine replicas stay
 /// as they are, and from then on progress is required within [`Plan::quiet_ms_max`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Decides what is drawn.
+    #[serde(skip)]
     pub seed: u64,
     /// `n` and `f`.
+    #[serde(with = "word")]
     pub thresholds: Thresholds,
     /// How the replicas agree on who is primary.
     pub establishment: Establishment,
     /// The signatures.
+    #[serde(with = "word")]
     pub scheme: Scheme,
     /// The chain's bounds.
+    #[serde(with = "ChainLimitsForm")]
     pub chain: ChainLimits,
     /// The replicas' own bounds and patience.
+    #[serde(with = "LocalLimitsForm")]
     pub local: LocalLimits,
     /// Time between two ticks of a replica.
     pub tick_ms: u64,
@@ -63,9 +73,11 @@ pub struct Plan {
     /// The clients.
     pub clients: ClientSettings,
     /// Who is Byzantine, and how: at most `f`.
+    #[serde(with = "words")]
     pub byzantine: Vec<(ReplicaId, Behaviour)>,
     /// Who else is Byzantine, each behaviour at its time; together with [`Plan::byzantine`] at most `f`
     /// replicas.
+    #[serde(with = "words")]
     pub windows: Vec<Window>,
     /// Phases from the beginning on, in each of which the replicas fall apart in two groups: a bit for
     /// each replica, and behind them for each second twin, in order of id. Each twin talks to its group
@@ -82,6 +94,9 @@ pub struct Plan {
     pub ledger_every_ms: u64,
     /// What the run begins with.
     pub start: Start,
+    /// The faults, instead of those that the seed draws: see [`Plan::drawn_schedule`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Vec<Scheduled>>,
 }
 
 impl Plan {
@@ -130,6 +145,7 @@ impl Plan {
             execute_us: 300,
             ledger_every_ms: 1_000,
             start: Start::Fresh,
+            schedule: None,
         }
     }
 
@@ -215,7 +231,13 @@ impl Plan {
         Self { fault_phase_ms, ..self }
     }
 
-    fn within_budget(mut self) -> Self {
+    /// Exactly these faults; the kinds of faults then decide nothing.
+    #[must_use]
+    pub fn with_schedule(self, schedule: Vec<Scheduled>) -> Self {
+        Self { schedule: Some(schedule), ..self }
+    }
+
+    pub(crate) fn within_budget(mut self) -> Self {
         let replicas = self.thresholds.replicas();
         self.byzantine.retain(|(id, _)| id.index() < replicas);
         self.byzantine.sort_unstable_by_key(|(id, _)| *id);

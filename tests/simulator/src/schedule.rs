@@ -8,8 +8,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::FaultKind;
+use crate::fault::{Fault, Pairs, Scheduled};
 use crate::limits;
-use crate::network::Weather;
 use crate::plan::Plan;
 use crate::random::{Purpose, stream};
 
@@ -23,76 +23,50 @@ const LASTS_MAX_US: u64 = 60_000_000;
 /// shorter in proportion, and somewhat longer than that so that they still are felt.
 const FULL_PHASE_US: u64 = 600_000_000 / 4;
 
-/// Directed links.
-pub(crate) type Pairs = Vec<(ReplicaId, ReplicaId)>;
-
-/// Something that is done to the replicas or to the links between them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Cut these links, each in this direction.
-    Cut(Pairs),
-    /// Join these links again.
-    Join(Pairs),
-    /// Cut these links for ever. The outcasts take the place of Byzantine replicas.
-    CutForever { outcasts: Vec<ReplicaId>, links: Pairs },
-    /// Let this come over these links until then.
-    Weather { links: Pairs, weather: Weather, until_us: u64 },
-    /// Change the next message of this link by a small step.
-    Mutate { from: ReplicaId, to: ReplicaId },
-    /// Hold back what would complete a quorum, each message by so much, until then.
-    Hold { delay_us: u64, until_us: u64 },
-    /// Crash: at once, or after so many more messages.
-    Crash { replica: ReplicaId, after_messages: Option<u32> },
-    /// Start, unless it runs.
-    Start(ReplicaId),
-    /// Crash all at once.
-    PowerLoss,
-    /// Stand still until then.
-    Pause { replica: ReplicaId, until_us: u64 },
-    /// The wall clock jumps by so many ms.
-    ClockJump { replica: ReplicaId, by_ms: i64 },
-    /// The time between two ticks, per mille of what it was.
-    TickLength { replica: ReplicaId, per_mille: u64 },
-    /// The factor on the disk's time.
-    Disk { replica: ReplicaId, factor: u64 },
-    /// Everything heals.
-    Calm,
-}
-
-impl Fault {
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Self::Cut(_) => "cut",
-            Self::Join(_) => "join",
-            Self::CutForever { .. } => "cut for ever",
-            Self::Weather { .. } => "weather",
-            Self::Mutate { .. } => "mutate",
-            Self::Hold { .. } => "hold",
-            Self::Crash { .. } => "crash",
-            Self::Start(_) => "start",
-            Self::PowerLoss => "power-loss",
-            Self::Pause { .. } => "pause",
-            Self::ClockJump { .. } => "clock jump",
-            Self::TickLength { .. } => "tick length",
-            Self::Disk { .. } => "disk",
-            Self::Calm => "calm",
-        }
+impl Plan {
+    /// The faults that the seed draws for this plan, in order of time: what can be given back, edited,
+    /// with [`Plan::with_schedule`]. Two things go without saying: at the end of the fault phase
+    /// everything heals, and a replica starts at once unless a fault that begins as
+    /// [`FaultKind::LateStarts`] starts it.
+    #[must_use]
+    pub fn drawn_schedule(&self) -> Vec<Scheduled> {
+        let mut entries = drawn(self);
+        entries.retain(|entry| {
+            let start = matches!(entry.fault, Fault::Start(_));
+            let at_once = start && entry.at_us == 0 && entry.begins.is_none();
+            entry.fault != Fault::Calm && !at_once
+        });
+        entries
     }
-}
-
-/// One entry of a schedule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scheduled {
-    /// When, in microseconds since the run began.
-    pub(crate) at_us: u64,
-    /// The fault that begins with this; none if this goes on with one, ends it or is none.
-    pub(crate) begins: Option<FaultKind>,
-    /// What is done.
-    pub(crate) fault: Fault,
 }
 
 /// All faults of a run in order of time, the last being calm.
 pub(crate) fn schedule(plan: &Plan) -> Vec<Scheduled> {
+    match &plan.schedule {
+        Some(entries) => completed(plan, entries),
+        None => drawn(plan),
+    }
+}
+
+/// These faults with all that goes without saying.
+fn completed(plan: &Plan, faults: &[Scheduled]) -> Vec<Scheduled> {
+    let is_late = |id: ReplicaId| {
+        let late = Some(FaultKind::LateStarts);
+        faults.iter().any(|entry| entry.begins == late && entry.fault == Fault::Start(id))
+    };
+    let end_us = plan.fault_phase_ms * 1000;
+    let mut entries: Vec<Scheduled> = (0..plan.thresholds.replicas() as u16)
+        .map(ReplicaId)
+        .filter(|id| !is_late(*id))
+        .map(|id| Scheduled { at_us: 0, begins: None, fault: Fault::Start(id) })
+        .collect();
+    entries.extend(faults.iter().filter(|entry| entry.at_us < end_us).cloned());
+    entries.push(Scheduled { at_us: end_us, begins: None, fault: Fault::Calm });
+    entries.sort_by_key(|entry| entry.at_us);
+    entries
+}
+
+fn drawn(plan: &Plan) -> Vec<Scheduled> {
     let mut drawing = Drawing {
         random: stream(plan.seed, Purpose::Schedule),
         plan,

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::spread::Spread;
-use crate::{Outcome, Plan, Stats, Violation, cpu_time};
+use crate::{Outcome, Plan, ShrinkSettings, Shrunken, Stats, Violation, cpu_time, limits, shrink};
 
 /// A seed whose run broke a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub struct Failure {
     pub plan: Plan,
     /// What was broken.
     pub violations: Vec<Violation>,
+    /// A smaller plan that fails in the same way, for the first [`limits::SHRUNKEN_MAX`] failures if
+    /// it was asked for.
+    pub shrunken: Option<Shrunken>,
+}
+
+impl Failure {
+    fn shrunken(&self, settings: ShrinkSettings) -> Option<Shrunken> {
+        shrink(&self.plan, self.violations.first()?, &Plan::run, settings)
+    }
 }
 
 /// The runs with one number of replicas, taken together.
@@ -80,11 +89,13 @@ pub struct SearchSettings {
     pub threads: Option<NonZero<usize>>,
     /// Failures after which no further seed is begun.
     pub failures_max: usize,
+    /// Make the plans of the first failures smaller; none to leave them as they are.
+    pub shrink: Option<ShrinkSettings>,
 }
 
 impl Default for SearchSettings {
     fn default() -> Self {
-        Self { threads: None, failures_max: usize::MAX }
+        Self { threads: None, failures_max: usize::MAX, shrink: None }
     }
 }
 
@@ -132,7 +143,8 @@ pub fn search(
                 summary.slowest = Some((seed, quiet_us));
             }
             if !outcome.holds() {
-                summary.failures.push(Failure { seed, plan, violations: outcome.violations });
+                let violations = outcome.violations;
+                summary.failures.push(Failure { seed, plan, violations, shrunken: None });
                 if summary.failures.len() >= settings.failures_max {
                     stop.store(true, Ordering::Relaxed);
                 }
@@ -140,5 +152,10 @@ pub fn search(
         }
     });
     summary.failures.sort_by_key(|failure| failure.seed);
+    if let Some(settings) = settings.shrink {
+        for failure in summary.failures.iter_mut().take(limits::SHRUNKEN_MAX) {
+            failure.shrunken = failure.shrunken(settings);
+        }
+    }
     summary
 }

@@ -8,10 +8,10 @@ use clap::Args;
 
 use super::CommandError;
 use super::changes::Changes;
-use crate::{Plan, Scenario};
+use crate::{Plan, Scenario, SearchSettings, ShrinkSettings};
 
-/// The path that stands for the standard output.
-pub(super) const STANDARD_OUTPUT: &str = "-";
+/// The path that stands for the standard output or input.
+pub(super) const STANDARD_STREAM: &str = "-";
 
 /// The name under which all scenarios are listed.
 const LIST: &str = "list";
@@ -27,15 +27,28 @@ pub struct Arguments {
     scenario: Named,
     #[command(flatten)]
     changes: Changes,
+    /// Run the plan in this file instead, as a shrunken failure or `--trace` shows it; `-` for the
+    /// standard input.
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = [
+        "seeds", "scenario", "replicas", "faulty", "adversary", "fault_phase_ms"
+    ])]
+    replay: Option<PathBuf>,
     /// Threads [default: as many as there are cores].
     #[arg(long, value_name = "N")]
-    pub(super) jobs: Option<NonZero<usize>>,
+    jobs: Option<NonZero<usize>>,
     /// Begin no further seed after so many failures: more of them say no more.
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(super) failures_max: usize,
+    failures_max: usize,
+    /// Leave failing plans as they are instead of making the first ones smaller.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Write each smaller plan to a file in this folder, for --replay; else it is printed only.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_shrink")]
+    pub(super) plans: Option<PathBuf>,
     /// Write all that happens in the run of one seed to a file, or, without one, to the standard
     /// output.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STANDARD_OUTPUT)]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STANDARD_STREAM)]
     trace: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long, conflicts_with = "trace")]
@@ -65,6 +78,19 @@ impl Arguments {
         self.trace.as_deref()
     }
 
+    pub(super) fn replayed(&self) -> Option<&Path> {
+        self.replay.as_deref()
+    }
+
+    pub(super) fn settings(&self) -> SearchSettings {
+        let shrinks = !self.no_shrink && self.replay.is_none();
+        SearchSettings {
+            threads: self.jobs,
+            failures_max: self.failures_max,
+            shrink: shrinks.then(ShrinkSettings::default),
+        }
+    }
+
     fn scenario(&self) -> Scenario {
         match self.scenario {
             Named::List => Scenario::RANDOM,
@@ -91,6 +117,9 @@ impl Arguments {
 
     /// The arguments that run one seed of these again.
     pub(super) fn replay(&self, seed: u64) -> String {
+        if let Some(path) = &self.replay {
+            return format!("--replay {}", path.display());
+        }
         let mut text = format!("--seeds {seed}");
         if self.scenario().name() != Scenario::RANDOM.name() {
             text.push_str(" --scenario ");

@@ -9,13 +9,14 @@ mod table;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
 pub use arguments::Arguments;
 use report::Report;
 
-use crate::{Plan, Scenario, SearchSettings, Sink, search};
+use crate::{Plan, Scenario, Sink, Summary, search};
 
 /// Why a command did not do what it was asked to. That a run broke a rule is no such reason.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,35 +50,80 @@ pub fn run(arguments: &Arguments, program: &str, out: Sink<'_>) -> Result<bool, 
         return Ok(true);
     }
     arguments.check()?;
-    match arguments.trace() {
-        Some(path) => traced(&arguments.plan(arguments.seeds().start), path, out),
-        None => Ok(searched(arguments, program, out)),
+    let replayed = arguments.replayed().map(read_plan).transpose()?;
+    if let Some(path) = arguments.trace() {
+        let plan = replayed.unwrap_or_else(|| arguments.plan(arguments.seeds().start));
+        return traced(&plan, path, out);
+    }
+    match replayed {
+        None => searched(arguments, arguments.seeds(), &|seed| arguments.plan(seed), program, out),
+        Some(plan) => {
+            let next = plan.seed.checked_add(1);
+            let next = next.ok_or_else(|| bad_input("a plan to run has no seed this large"))?;
+            searched(arguments, plan.seed..next, &|_| plan.clone(), program, out)
+        }
     }
 }
 
-fn searched(arguments: &Arguments, program: &str, out: Sink<'_>) -> bool {
-    let bar = progress::Bar::new(arguments.seeds());
+fn bad_input(why: impl core::fmt::Display) -> CommandError {
+    CommandError::BadInput(why.to_string())
+}
+
+/// The plan that a file holds, or the standard input.
+fn read_plan(path: &Path) -> Result<Plan, CommandError> {
+    let text = if path == Path::new(arguments::STANDARD_STREAM) {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text
+        .map_err(|error| bad_input(format!("--replay: cannot read {}: {error}", path.display())))?;
+    Plan::from_text(&text).map_err(|error| bad_input(format!("{}: {error}", path.display())))
+}
+
+fn searched(
+    arguments: &Arguments,
+    seeds: Range<u64>,
+    plan: &(dyn Fn(u64) -> Plan + Sync),
+    program: &str,
+    out: Sink<'_>,
+) -> Result<bool, CommandError> {
+    let bar = progress::Bar::new(seeds.clone());
     let begin = Instant::now();
-    let settings = SearchSettings { threads: arguments.jobs, failures_max: arguments.failures_max };
-    let summary = search(
-        arguments.seeds(),
-        |seed| arguments.plan(seed),
-        settings,
-        |_, outcome| bar.ended(outcome),
-    );
+    let summary = search(seeds, plan, arguments.settings(), |_, outcome| bar.ended(outcome));
     bar.finish();
+    if let Some(folder) = &arguments.plans {
+        write_plans(folder, &summary)?;
+    }
     let report = Report { summary: &summary, wall: begin.elapsed(), arguments, program };
     if arguments.json {
         out(&report.json().to_string());
     } else {
         report.text(out);
     }
-    summary.failures.is_empty()
+    Ok(summary.failures.is_empty())
+}
+
+/// Writes the smaller plans to files of a folder, which is made if need be.
+fn write_plans(folder: &Path, summary: &Summary) -> Result<(), CommandError> {
+    let written = || {
+        std::fs::create_dir_all(folder)?;
+        for failure in &summary.failures {
+            if let Some(shrunken) = &failure.shrunken {
+                let path = report::plan_path(folder, failure.seed);
+                std::fs::write(path, shrunken.plan.to_text())?;
+            }
+        }
+        Ok(())
+    };
+    written().map_err(|error: std::io::Error| {
+        CommandError::Failed(format!("cannot write plans to {}: {error}", folder.display()))
+    })
 }
 
 /// Writes one run to a file, or to the standard output if the path is `-`.
 fn traced(plan: &Plan, path: &Path, out: Sink<'_>) -> Result<bool, CommandError> {
-    if path == Path::new(arguments::STANDARD_OUTPUT) {
+    if path == Path::new(arguments::STANDARD_STREAM) {
         return Ok(write_trace(plan, out));
     }
     let failed = |error| CommandError::Failed(format!("cannot write {}: {error}", path.display()));

@@ -1,11 +1,12 @@
 //! What a search came to, for people and for programs.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Arguments, table};
-use crate::{Failure, Group, Sink, Summary};
+use crate::{Failure, Group, Shrunken, Sink, Summary};
 
 /// A finished search.
 pub(super) struct Report<'a> {
@@ -26,6 +27,9 @@ impl Report<'_> {
                 out(&format!("  {violation}"));
             }
             out(&format!("  replay: {}", self.replay(failure)));
+            if let Some(shrunken) = &failure.shrunken {
+                self.smaller(failure.seed, shrunken, out);
+            }
         }
         table::lines(self.summary).iter().for_each(|line| out(line));
         if self.arguments.stats {
@@ -42,6 +46,31 @@ impl Report<'_> {
             self.summary.failures.len(),
             self.wall.as_secs_f64(),
         ));
+    }
+
+    /// The smaller plan, with the command that runs it.
+    fn smaller(&self, seed: u64, shrunken: &Shrunken, out: Sink<'_>) {
+        out(&format!(
+            "  shrunken from {} faults to {}, in {} runs; fails with {}",
+            shrunken.faults_before,
+            shrunken.faults(),
+            shrunken.attempts,
+            shrunken.violation
+        ));
+        let text = shrunken.plan.to_text();
+        match &self.arguments.plans {
+            Some(folder) => {
+                text.lines().for_each(|line| out(&format!("    {line}")));
+                let path = plan_path(folder, seed);
+                out(&format!("  replay it: {} --replay {}", self.program, path.display()));
+            }
+            // As it stands, for a shell.
+            None => {
+                out(&format!("  replay it:\n{} --replay - <<'END'", self.program));
+                text.lines().for_each(&mut *out);
+                out("END");
+            }
+        }
     }
 
     /// The same for programs.
@@ -67,6 +96,13 @@ impl Report<'_> {
             "plan": failure.plan.to_string(),
             "violations": violations,
             "replay": self.replay(failure),
+            "shrunken": failure.shrunken.as_ref().map(|shrunken| json!({
+                "plan": shrunken.plan.to_text(),
+                "violation": shrunken.violation.to_string(),
+                "faultsBefore": shrunken.faults_before,
+                "faults": shrunken.faults(),
+                "attempts": shrunken.attempts,
+            })),
         })
     }
 
@@ -74,6 +110,11 @@ impl Report<'_> {
     fn replay(&self, failure: &Failure) -> String {
         format!("{} {} --trace", self.program, self.arguments.replay(failure.seed))
     }
+}
+
+/// Where the smaller plan of a seed is written.
+pub(super) fn plan_path(folder: &Path, seed: u64) -> PathBuf {
+    folder.join(format!("seed-{seed}.toml"))
 }
 
 fn figures(group: &Group) -> Value {

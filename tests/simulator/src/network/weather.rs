@@ -1,29 +1,33 @@
 //! What comes over single links for a while, on top of how all links are.
 
+use serde::{Deserialize, Serialize};
+
 /// Faults of a link that last for a while. The worst of all that are over a link at once counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Weather {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weather {
     /// Messages lost, per mille.
-    pub(crate) loss: u32,
+    pub loss: u32,
     /// Messages that arrive twice, per mille.
-    pub(crate) duplication: u32,
+    pub duplication: u32,
     /// The second time up to so much later, in microseconds.
-    pub(crate) duplicate_us: u64,
+    pub duplicate_us: u64,
     /// Up to this much is added to each message's time, and no order kept.
-    pub(crate) jitter_us: u64,
+    pub jitter_us: u64,
     /// Messages some of whose bytes change, per mille.
-    pub(crate) corruption: u32,
+    pub corruption: u32,
     /// The factor on the link's delay.
-    pub(crate) slowness: u64,
+    pub slowness: u64,
     /// Nothing arrives before this time; what is sent waits.
-    pub(crate) clogged_until_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clogged_until_us: Option<u64>,
     /// The connection breaks once in each such time; 0 for never. What is on its way then is lost.
-    pub(crate) severed_every_us: u64,
+    pub severed_every_us: u64,
 }
 
 impl Weather {
     /// None.
-    pub(crate) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         loss: 0,
         duplication: 0,
         duplicate_us: 0,

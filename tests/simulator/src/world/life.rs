@@ -8,8 +8,8 @@ use rand::Rng;
 
 use super::{Event, World};
 use crate::replica::Found;
+use crate::fault::{Fault, Scheduled};
 use crate::replica::Replica;
-use crate::schedule::{Fault, Scheduled};
 use crate::{Invariant, limits};
 
 impl World<'_> {
