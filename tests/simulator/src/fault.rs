@@ -3,7 +3,7 @@
 use daruma_types::ReplicaId;
 use serde::{Deserialize, Serialize};
 
-use crate::text::words::{perhaps, word, words};
+use crate::text::forms::{perhaps, word, words};
 use crate::{FaultKind, Weather};
 
 /// Directed links.

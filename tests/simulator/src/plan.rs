@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
 use crate::fault::Scheduled;
-use crate::text::words::{ChainLimitsForm, LocalLimitsForm, word, words};
+use crate::text::forms::{ChainLimitsForm, LocalLimitsForm, word, words};
 
 /// How clients behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -69,7 +69,7 @@ pub fn shrink(
     if !shrinking.improves(plan.clone().with_schedule(schedule)) {
         return None;
     }
-    shrinking.to_the_end();
+    shrinking.until_nothing_more();
     let Shrinking { best: plan, violation, attempts, .. } = shrinking;
     Some(Shrunken { plan, violation, faults_before, attempts })
 }
@@ -87,7 +87,7 @@ struct Shrinking<'a> {
 
 impl Shrinking<'_> {
     /// Goes through everything that can be left out until nothing more can.
-    fn to_the_end(&mut self) {
+    fn until_nothing_more(&mut self) {
         loop {
             let before = self.best.clone();
             // The cheapest first: a short run makes all further attempts cheap.

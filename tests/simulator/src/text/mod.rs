@@ -2,10 +2,10 @@
 //! of a seed, in TOML, with each fault of the schedule in a line of its own.
 //!
 //! Every field of [`Plan`] is in it because the form is derived: a field whose type has no textual
-//! form does not compile. What is foreign has its form in `words`, field by field.
+//! form does not compile. What is foreign has its form in `forms`, field by field.
 
 mod bounds;
-pub(crate) mod words;
+pub(crate) mod forms;
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -106,13 +106,13 @@ impl Parts {
         let mut found = Vec::new();
         leaves(&self.differences, &mut Vec::new(), &mut found);
         for (path, value) in found {
-            let value = match value {
+            let value = match value.as_array() {
                 // One entry in a line: so they can be read, and taken out one by one.
-                Value::Array(entries) if entries.iter().any(Value::is_table) => {
+                Some(entries) if entries.iter().any(Value::is_table) => {
                     let lines = entries.iter().map(|entry| format!("    {entry},\n"));
                     format!("[\n{}]", lines.collect::<String>())
                 }
-                other => other.to_string(),
+                Some(_) | None => value.to_string(),
             };
             text.push_str(&format!("{} = {value}\n", path.join(".")));
         }
@@ -184,9 +184,9 @@ fn differences(base: &Table, table: &Table) -> Table {
 fn leaves(table: &Table, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Value)>) {
     for (key, value) in table {
         path.push(key.clone());
-        match value {
-            Value::Table(inner) => leaves(inner, path, found),
-            value => found.push((path.clone(), value.clone())),
+        match value.as_table() {
+            Some(inner) => leaves(inner, path, found),
+            None => found.push((path.clone(), value.clone())),
         }
         path.pop();
     }
