@@ -1,7 +1,7 @@
 //! Messages, effects and facts in one line each, for traces.
 
 use daruma_engine::{Disbelief, Illegal, Observation, Suspicion};
-use daruma_types::{Message, Promise};
+use daruma_types::{Message, Promise, Statement};
 
 /// A message in one line.
 pub(crate) fn message(message: &Message) -> String {
@@ -113,6 +113,52 @@ pub(crate) fn promise(promise: &Promise) -> String {
         Promise::Prepared { certificate: c } => {
             format!("prepared ballot {} height {} {:?}", c.ballot, c.height, c.hash)
         }
+    }
+}
+
+/// What a replica's ledger is after a height.
+pub(crate) fn statement(statement: &Statement) -> String {
+    let Statement { height, block, state_root, receipts_root } = statement;
+    format!("height {height}: block {block:?}, state {state_root:?}, receipts {receipts_root:?}")
+}
+
+/// What a replica observed, in words.
+pub(crate) fn fact(observation: &Observation) -> String {
+    match observation {
+        Observation::View { view, phase: 0 } => format!("serves view {view}"),
+        Observation::View { view, .. } => format!("changes to view {view}"),
+        Observation::Activated { ballot } => format!("votes in ballot {ballot} from now on"),
+        Observation::Suspected { view, reason } => match reason {
+            Suspicion::Unresponsive => format!("suspects the primary of view {view}: it is silent"),
+            Suspicion::NoProgress => {
+                format!("suspects the primary of view {view}: nothing is executed")
+            }
+            Suspicion::Censorship => {
+                format!("suspects the primary of view {view}: a transaction is left out")
+            }
+        },
+        Observation::Equivocation { replica, ballot, height } => {
+            format!("has evidence of two votes of {replica} in ballot {ballot} for height {height}")
+        }
+        Observation::Diverged { height } => {
+            format!("finds that others attest another state at height {height}")
+        }
+        Observation::Disbelieved { from, reason } => {
+            format!("does not believe {from}: {}", disbelief(*reason))
+        }
+        Observation::Repaired(illegal) => format!("repairs itself: {illegal}"),
+    }
+}
+
+const fn disbelief(reason: Disbelief) -> &'static str {
+    match reason {
+        Disbelief::OutsideWindow => "a block outside the window",
+        Disbelief::EmptyBlock => "an empty block",
+        Disbelief::SecondProposal => "a second proposal for one ballot and height",
+        Disbelief::WrongParent => "a block that does not extend the accepted chain",
+        Disbelief::StaleNonce => "a block with a used nonce",
+        Disbelief::TimeRunsBackwards => "a block older than its parent",
+        Disbelief::NewViewNotSupported => "a new-view that its reports do not give",
     }
 }
 

@@ -151,3 +151,77 @@ pub struct Scheduled {
     /// What is done.
     pub fault: Fault,
 }
+
+/// The fault in words, for traces.
+impl core::fmt::Display for Fault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Cut(links) => write!(f, "cut {}", Named(links)),
+            Self::Join(links) => write!(f, "join {}", Named(links)),
+            Self::CutForever { outcasts, links } => {
+                write!(f, "cut for ever {}; outcasts: {outcasts:?}", Named(links))
+            }
+            Self::Weather { links, weather, until_us } => {
+                write!(f, "until {} ms over {}: {weather}", until_us / 1000, Named(links))
+            }
+            Self::Mutate { from, to } => {
+                write!(f, "change a field of {from}'s next message to {to}")
+            }
+            Self::Hold { delay_us, until_us } => write!(
+                f,
+                "until {} ms hold back for {} ms what would complete a quorum",
+                until_us / 1000,
+                delay_us / 1000
+            ),
+            Self::Crash { replica, after_messages: None } => write!(f, "crash {replica}"),
+            Self::Crash { replica, after_messages: Some(messages) } => {
+                write!(f, "crash {replica} after {messages} more messages")
+            }
+            Self::Start(replica) => write!(f, "start {replica}, unless it runs"),
+            Self::PowerLoss => f.write_str("power loss: all crash at once"),
+            Self::Pause { replica, until_us } => {
+                write!(f, "{replica} stands still until {} ms", until_us / 1000)
+            }
+            Self::ClockJump { replica, by_ms } => {
+                write!(f, "{replica}'s clock jumps by {by_ms} ms")
+            }
+            Self::TickLength { replica, per_mille } => {
+                write!(f, "{replica}'s ticks take {per_mille} per mille of their time")
+            }
+            Self::Disk { replica, factor } => {
+                write!(f, "{replica}'s disk takes {factor} times as long")
+            }
+            Self::Calm => f.write_str("calm: everything heals"),
+        }
+    }
+}
+
+/// Links in words, those of both directions once.
+struct Named<'a>(&'a [(ReplicaId, ReplicaId)]);
+
+impl core::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut space = "";
+        for (from, to) in self.0 {
+            let both = self.0.contains(&(*to, *from));
+            if both && from > to {
+                continue;
+            }
+            write!(f, "{space}{from}{}{to}", if both { "-" } else { ">" })?;
+            space = " ";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_both_directions_are_named_once() {
+        let [r0, r1, r2] = [0, 1, 2].map(ReplicaId);
+        let fault = Fault::Cut(vec![(r0, r1), (r1, r0), (r2, r0)]);
+        assert_eq!(fault.to_string(), "cut r0-r1 r2>r0");
+    }
+}

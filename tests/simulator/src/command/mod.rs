@@ -139,13 +139,32 @@ fn traced(plan: &Plan, path: &Path, out: Sink<'_>) -> Result<bool, CommandError>
     Ok(held)
 }
 
+/// A heading with the plan, a line for each thing that happens, and how it ended.
 fn write_trace(plan: &Plan, out: Sink<'_>) -> bool {
-    out(&plan.to_string());
+    out(&format!("# {plan}"));
+    out("#");
+    plan.to_text().lines().for_each(|line| out(&format!("# {}", line.trim_start_matches("# "))));
+    out("#");
+    out("#     time ms   round  who   what");
     let outcome = plan.run_traced(out);
+    out("#");
     for violation in &outcome.violations {
-        out(&format!("VIOLATION {violation}"));
+        out(&format!("# FAILED {violation}"));
     }
-    out(&format!("trace hash {:016x}", outcome.trace_hash));
+    if outcome.holds() {
+        out("# every rule held");
+    }
+    let stats = &outcome.stats;
+    out(&format!(
+        "# {} ms; {} commits, {} transactions, {} view changes, {} messages, {} refused; run {:016x}",
+        stats.virtual_us / 1000,
+        stats.heights,
+        stats.executed,
+        stats.views,
+        stats.messages,
+        stats.refused,
+        outcome.trace_hash
+    ));
     outcome.holds()
 }
 

@@ -60,6 +60,9 @@ fn arguments_that_make_no_sense_are_told_what_would() {
         ("--faulty 0 --adversary silent", "leave one of them out"),
         ("--fault-phase-ms 86400001", "at most 86400000"),
         ("--json --trace", "cannot be used with"),
+        ("--replay x --seeds 0..2", "cannot be used with"),
+        ("--replay x --faulty 1", "cannot be used with"),
+        ("--plans x --no-shrink", "cannot be used with"),
         ("--jobs 0", "zero"),
     ] {
         let error = refused(arguments);
@@ -138,4 +141,61 @@ fn the_summary_for_programs_has_the_figures_of_the_table() {
     assert_eq!(json["byReplicas"][0]["replicas"], 4);
     assert!(json["blocks"].as_u64() > Some(1) && json["cpuSeconds"].as_f64() > Some(0.0));
     assert!(json["convergenceMs"]["worst"].as_u64() >= Some(1_000), "{json}");
+}
+
+/// A folder for the files of one test, empty at first.
+fn folder(test: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("daruma-{test}-{}", std::process::id()));
+    // It is there only if an earlier process of this number left it.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for temporary files");
+    folder
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_file_and_its_heading_is_the_plan() {
+    let folder = folder("trace");
+    let traced = |name: &str, seed: u64| {
+        let path = folder.join(name);
+        let arguments = format!("--seeds {seed} --fault-phase-ms 900 --trace {}", path.display());
+        let (lines, result) = ran(&arguments);
+        assert_eq!((lines.len(), result), (1, Ok(true)));
+        std::fs::read_to_string(path).expect("it was written")
+    };
+    let (first, second, other) = (traced("a", 3), traced("b", 3), traced("c", 4));
+    assert_eq!(first, second);
+    assert_ne!(first, other);
+    let heading = first.lines().take_while(|line| line.starts_with('#'));
+    let text: String = heading
+        .skip(2)
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| line.contains('='))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(Plan::from_text(&text), Ok(Plan::seeded(3).heal_after_ms(900)), "{text}");
+    for told in
+        ["starts with height 0", "sends to", "executed height 1", "FAULT calm", "# every rule"]
+    {
+        assert!(first.contains(told), "{told}: {first}");
+    }
+    std::fs::remove_dir_all(folder).expect("the folder is ours");
+}
+
+#[test]
+fn a_plan_is_replayed_from_its_file_and_a_wrong_one_is_told_why() {
+    let folder = folder("replay");
+    let path = folder.join("plan.toml");
+    let plan = Plan::calm(29, 7).faulty(1, &[]).heal_after_ms(300);
+    std::fs::write(&path, plan.to_text()).expect("it can be written");
+    let (lines, result) = ran(&format!("--replay {} --json", path.display()));
+    assert_eq!(result, Ok(true));
+    let json: serde_json::Value = serde_json::from_str(&lines[0]).expect("it is JSON");
+    assert_eq!((&json["runs"], &json["slowestSeed"]), (&1.into(), &29.into()));
+    assert_eq!(json["transactions"], plan.run().stats.executed);
+    std::fs::write(&path, "seed = 1\nnonsense = 2").expect("it can be written");
+    let (_, result) = ran(&format!("--replay {}", path.display()));
+    assert!(matches!(&result, Err(CommandError::BadInput(why)) if why.contains("nonsense")));
+    let (_, result) = ran(&format!("--replay {}", folder.join("missing").display()));
+    assert!(matches!(&result, Err(CommandError::BadInput(why)) if why.contains("cannot read")));
+    std::fs::remove_dir_all(folder).expect("the folder is ours");
 }

@@ -63,3 +63,35 @@ impl Weather {
             && sent_us / self.severed_every_us != at_us / self.severed_every_us
     }
 }
+
+/// What differs from no weather at all.
+impl core::fmt::Display for Weather {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            loss,
+            duplication,
+            duplicate_us,
+            jitter_us,
+            corruption,
+            slowness,
+            clogged_until_us,
+            severed_every_us,
+        } = *self;
+        let mut comma = "";
+        for (holds, text) in [
+            (loss > 0, format!("{loss} per mille lost")),
+            (duplication > 0, format!("{duplication} per mille twice within {duplicate_us} us")),
+            (jitter_us > 0, format!("up to {jitter_us} us later, unordered")),
+            (corruption > 0, format!("{corruption} per mille changed")),
+            (slowness > 1, format!("{slowness} times slower")),
+            (severed_every_us > 0, format!("broken every {severed_every_us} us")),
+            (clogged_until_us.is_some(), "nothing arrives, all waits".to_owned()),
+        ] {
+            if holds {
+                write!(f, "{comma}{text}")?;
+                comma = ", ";
+            }
+        }
+        Ok(())
+    }
+}

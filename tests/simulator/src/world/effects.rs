@@ -87,13 +87,14 @@ impl World<'_> {
         let promises = running.promises(running.durable, count);
         running.durable += count;
         for promise in &promises {
-            self.trace.line(self.now_us, || format!("{id} keeps {}", describe::promise(promise)));
+            self.trace
+                .of(self.now_us, id, || format!("keeps on disk: {}", describe::promise(promise)));
         }
         if let Err(error) = self.replicas[replica].store.journal(&promises) {
             let Replica { correct, transient, tainted, .. } = self.replicas[replica];
             // A promise that contradicts one of a faulty memory, or the other way round: the disk counts.
             if transient || tainted {
-                self.trace.line(self.now_us, || format!("{id} is made anew: {error}"));
+                self.trace.of(self.now_us, id, || format!("is made anew: {error}"));
                 self.rebuild(replica);
             } else if correct {
                 let wanted: Vec<String> = promises.iter().map(describe::promise).collect();
@@ -147,7 +148,7 @@ impl World<'_> {
     pub(super) fn decided(&mut self, replica: usize, block: CertifiedBlock) {
         let id = self.replicas[replica].id;
         let (height, hash) = (block.certificate.height, block.certificate.hash);
-        self.trace.line(self.now_us, || format!("{id} decides {height} {hash:?}"));
+        self.trace.of(self.now_us, id, || format!("decides height {height}: {hash:?}"));
         let Some(running) = &mut self.replicas[replica].running else { return };
         running.decided.push_back(block);
         if running.decided.len() > limits::EXECUTION_QUEUE_MAX {
@@ -189,7 +190,7 @@ impl World<'_> {
                     self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
                     return;
                 }
-                self.trace.line(self.now_us, || format!("{id} does not execute: {error}"));
+                self.trace.of(self.now_us, id, || format!("does not execute: {error}"));
                 self.stats.count("ledger: block refused");
                 self.tell_head(replica);
                 self.execute_next(replica);
@@ -199,7 +200,7 @@ impl World<'_> {
         let statement = executed.statement;
         self.trace.mix(&[self.now_us, statement.height.0, u64::from(statement.block.short())]);
         self.trace.mix(&[u64::from(statement.state_root.short())]);
-        self.trace.line(self.now_us, || format!("{id} executed {statement:?}"));
+        self.trace.of(self.now_us, id, || format!("executed {}", describe::statement(&statement)));
         if correct {
             let sound = self.checkers.executed(id, &block, statement, &executed.receipts);
             self.check(sound);
@@ -265,13 +266,15 @@ impl World<'_> {
     pub(super) fn confirmed(&mut self, confirmed: &[(PublicKey, u64)]) {
         for (client, nonce) in confirmed {
             self.clients.confirmed(client, *nonce);
-            self.trace.line(self.now_us, || format!("{client:?} nonce {nonce} is confirmed"));
+            self.trace.line(self.now_us, || {
+                format!("client {client:?} holds nonce {nonce} as confirmed")
+            });
         }
     }
 
     fn observed(&mut self, replica: usize, observation: &Observation) {
         let id = self.replicas[replica].id;
-        self.trace.line(self.now_us, || format!("{id} observes {observation:?}"));
+        self.trace.of(self.now_us, id, || describe::fact(observation));
         if !self.replicas[replica].correct {
             return;
         }

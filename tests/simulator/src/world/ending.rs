@@ -75,6 +75,7 @@ impl World<'_> {
     }
 
     pub(super) fn outcome(mut self) -> Outcome {
+        self.trace.end();
         let mishaps = self.links.mishaps;
         for (name, count) in [
             ("cut off", mishaps.cut),

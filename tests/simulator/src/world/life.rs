@@ -10,14 +10,17 @@ use super::{Event, World};
 use crate::replica::Found;
 use crate::fault::{Fault, Scheduled};
 use crate::replica::Replica;
-use crate::{Invariant, limits};
+use crate::{Invariant, describe, limits};
 
 impl World<'_> {
     /// A fault of the schedule happens.
     pub(super) fn fault(&mut self, index: usize) {
         let Scheduled { begins, fault, .. } = self.faults[index].clone();
         self.trace.mix(&[self.now_us, index as u64]);
-        self.trace.line(self.now_us, || format!("FAULT {fault:?}"));
+        // A start tells of itself.
+        if !matches!(fault, Fault::Start(_)) {
+            self.trace.line(self.now_us, || format!("FAULT {fault}"));
+        }
         self.stats.count(fault.name());
         if let Some(kind) = begins {
             *self.stats.faults.entry(kind.name()).or_default() += 1;
@@ -93,7 +96,8 @@ impl World<'_> {
                 if dropped > 0 {
                     *self.stats.counts.entry("repaired: row of the disk").or_default() += dropped;
                 }
-                self.trace.line(self.now_us, || format!("{id} starts with head {head:?}"));
+                self.trace
+                    .of(self.now_us, id, || format!("starts with {}", describe::statement(&head)));
                 if correct {
                     if self.replicas[replica].transient {
                         self.checkers.restored(id, &head);
@@ -167,7 +171,10 @@ impl World<'_> {
         let Replica { id, correct, transient, .. } = self.replicas[replica];
         self.stats.count("crashed");
         let flushed = self.crashes.random();
-        self.trace.line(self.now_us, || format!("{id} crashes; on its way to disk: {flushed}"));
+        self.trace.of(self.now_us, id, || {
+            let fate = if flushed { "arrives there" } else { "is lost" };
+            format!("crashes; what is on its way to disk {fate}")
+        });
         if let Err(error) = self.replicas[replica].crash(flushed)
             && correct
             && !transient

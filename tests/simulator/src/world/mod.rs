@@ -221,7 +221,7 @@ impl<'a> World<'a> {
             ended: false,
             violations: Vec::new(),
             stats: Stats::default(),
-            trace: Trace::new(sink),
+            trace: Trace::new(sink, plan.tick_ms * 1000),
             history: None,
             rounds: None,
             driven: None,

@@ -147,6 +147,8 @@ impl World<'_> {
             self.stats.messages += 1;
             let both_correct = self.replicas[from].correct && self.replicas[target].correct;
             let arrivals = self.links.send(id, to, self.now_us, held_us);
+            let sender = (id, self.replicas[from].side == 1);
+            self.trace.sent(self.now_us, sender, to, parcel.message(), arrivals);
             let mut round = match &mut self.rounds {
                 Some(rounds) if both_correct && arrivals[0].is_some_and(|a| !a.corrupt) => {
                     rounds.sent(from)
@@ -171,7 +173,6 @@ impl World<'_> {
             return;
         }
         let Some(parcel) = self.heard(to, parcel) else { return };
-        self.trace_message(to, from, parcel.message());
         let Some(running) = &self.replicas[to].running else { return };
         match parcel.checked() {
             Ok(checked) => {
@@ -183,7 +184,7 @@ impl World<'_> {
             Err(refusal) => {
                 self.stats.refused += 1;
                 let (id, name) = (self.replicas[to].id, parcel.message().name());
-                self.trace.line(now_us, || format!("{id} refuses a {name} of {from}: {refusal}"));
+                self.trace.of(now_us, id, || format!("refuses a {name} of {from}: {refusal}"));
                 if self.replicas[from.index()].correct {
                     let what =
                         format!("{id} refused a {name} of {from}, which is correct: {refusal}");
@@ -275,16 +276,8 @@ impl World<'_> {
             return;
         }
         let id = self.replicas[to].id;
-        self.trace.line(self.now_us, || format!("{id} is given {client:?} nonce {nonce}"));
+        self.trace.of(self.now_us, id, || format!("is given {client:?} nonce {nonce}"));
         self.step(to, Input::Submitted { transactions });
-    }
-
-    fn trace_message(&mut self, to: usize, from: ReplicaId, message: &Message) {
-        let id = self.replicas[to].id;
-        let side = if self.replicas[to].side == 1 { "'" } else { "" };
-        self.trace.line(self.now_us, || {
-            format!("{from} -> {id}{side} {}", crate::describe::message(message))
-        });
     }
 }
 
