@@ -11,13 +11,16 @@ use daruma_engine::laboratory::{Scope, Values};
 use daruma_types::Thresholds;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::{ClientSettings, Plan};
 use crate::random::{Purpose, stream};
 use crate::seeded::{byzantine, pick};
+use crate::text::forms::word;
 
 /// What a run begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// Empty disks.
     Fresh,
@@ -26,7 +29,8 @@ pub enum Start {
 }
 
 /// When replicas act and messages arrive after an arbitrary start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Rhythm {
     /// All act once, in any order, and all that they say arrives before they act again.
     LockStep,
@@ -35,7 +39,8 @@ pub enum Rhythm {
 }
 
 /// An arbitrary state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ArbitraryStart {
     /// Blocks of the history.
     pub blocks: u64,
@@ -44,8 +49,10 @@ pub struct ArbitraryStart {
     /// Correct replicas whose memory is set.
     pub faulty: usize,
     /// Which of their variables.
+    #[serde(with = "word")]
     pub scope: Scope,
     /// To what.
+    #[serde(with = "word")]
     pub values: Values,
     /// Whether some of them get one another's memory first.
     pub swapped: bool,

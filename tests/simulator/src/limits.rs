@@ -66,6 +66,9 @@ pub const SCHEDULE_ROUNDS_MAX: usize = 64;
 /// back to service only later does not.
 pub const FAULT_PHASE_MS_MAX: u64 = 24 * 3_600_000;
 
+/// Rounds that can be asked for: at 100 ms a tick about a day.
+pub const ROUNDS_MAX: u32 = 864_000;
+
 /// Failing plans that a search makes smaller: one usually has the cause of all, and each takes up to
 /// [`SHRINK_TIME_MAX`].
 pub const SHRUNKEN_MAX: usize = 3;

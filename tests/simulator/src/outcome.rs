@@ -158,6 +158,10 @@ impl Stats {
         self.messages += other.messages;
         self.bytes += other.bytes;
         self.refused += other.refused;
+        self.rounds_to_view = self.rounds_to_view.max(other.rounds_to_view);
+        self.rounds_to_service = self.rounds_to_service.max(other.rounds_to_service);
+        self.rounds_to_settle = self.rounds_to_settle.max(other.rounds_to_settle);
+        self.rounds_after_failure = self.rounds_after_failure.max(other.rounds_after_failure);
         self.held_max = self.held_max.max(other.held_max);
         for (sums, more) in [
             (&mut self.faults, &other.faults),

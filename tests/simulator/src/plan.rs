@@ -5,9 +5,9 @@ use daruma_engine::{ChainLimits, LocalLimits};
 use daruma_types::{Establishment, ReplicaId, Thresholds};
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
 use crate::fault::Scheduled;
 use crate::text::forms::{ChainLimitsForm, LocalLimitsForm, word, words};
+use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
 
 /// How clients behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,10 @@ pub struct Plan {
     pub ledger_every_ms: u64,
     /// What the run begins with.
     pub start: Start,
+    /// Rounds from an arbitrary start to service, at most; none for what the protocol promises:
+    /// [`convergence_rounds_max`](crate::convergence_rounds_max).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds_max: Option<u32>,
     /// The faults, instead of those that the seed draws: see [`Plan::drawn_schedule`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Vec<Scheduled>>,
@@ -145,6 +149,7 @@ impl Plan {
             execute_us: 300,
             ledger_every_ms: 1_000,
             start: Start::Fresh,
+            rounds_max: None,
             schedule: None,
         }
     }

@@ -5,6 +5,10 @@ use crate::Plan;
 /// Replicas of the plans of `calm`: the least that tolerate one Byzantine replica.
 const CALM_REPLICAS: usize = 4;
 
+/// Replicas of the plans of `arbitrary`, in turn: one and two Byzantine ones, as few replicas as can
+/// tolerate them and more.
+const ARBITRARY_REPLICAS: [usize; 4] = [4, 6, 7, 11];
+
 /// A way to make a plan from a seed. The registry is [`Scenario::ALL`]; a new one is a line there.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
@@ -25,6 +29,11 @@ impl Scenario {
             name: "calm",
             about: "four replicas, good links and nothing that goes wrong",
             plan: |seed| Plan::calm(seed, CALM_REPLICAS),
+        },
+        Self {
+            name: "arbitrary",
+            about: "any values in the variables of correct replicas, and then service in few rounds",
+            plan: |seed| Plan::arbitrary(seed, ARBITRARY_REPLICAS[(seed % 4) as usize]),
         },
         Self {
             name: "chaos",

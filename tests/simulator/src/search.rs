@@ -44,6 +44,8 @@ pub struct Group {
     pub stats: Stats,
     /// From calm to the end of each run that broke no rule, in milliseconds of virtual time.
     pub quiet_ms: Spread,
+    /// Rounds from an arbitrary start to service, of each run that had one and broke no rule.
+    pub rounds: Spread,
 }
 
 impl Group {
@@ -54,6 +56,9 @@ impl Group {
         self.stats.add(&outcome.stats);
         if outcome.holds() {
             self.quiet_ms.add(outcome.stats.quiet_us / 1000);
+            if outcome.stats.rounds_to_service > 0 {
+                self.rounds.add(u64::from(outcome.stats.rounds_to_service));
+            }
         }
     }
 
@@ -64,6 +69,7 @@ impl Group {
         self.cpu += other.cpu;
         self.stats.add(&other.stats);
         self.quiet_ms.merge(&other.quiet_ms);
+        self.rounds.merge(&other.rounds);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes a failing plan smaller: less happens in it, and it fails in the same way.
 //!
 //! The schedule is taken as drawn and becomes a part of the plan; from then on everything is delta
-//! debugging (Zeller): leave out halves, quarters, ... and single things, as long as the run still
+//! debugging (Zeller 2002): leave out halves, quarters, ... and single things, as long as the run still
 //! breaks the same invariant. What is left out: the end of the fault phase, faults, Byzantine
 //! replicas, and everything in which the plan differs from a calm one: mishaps of links, kinds of
 //! clients, sizes, times. Unless attempts or time ran out, no single thing that is left can be left
@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Invariant, Outcome, Plan, Violation, limits};
+use crate::{ArbitraryStart, Invariant, Outcome, Plan, Rhythm, Start, Violation, limits};
 
 /// How long a plan may be made smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,7 @@ impl Shrinking<'_> {
             self.fewer_faults();
             self.fewer_byzantine();
             self.fewer_replicas();
+            self.simpler_start();
             self.plainer();
             self.fewer_clients();
             if self.best == before || self.is_over() {
@@ -144,8 +145,11 @@ impl Shrinking<'_> {
         }
     }
 
-    /// Ends the fault phase as early as it goes.
+    /// Ends the fault phase, if there is one, as early as it goes.
     fn shorter(&mut self) {
+        if self.best.start != Start::Fresh {
+            return;
+        }
         let after_violation_ms = self.violation.at_us / 1000 + 1;
         if after_violation_ms < self.best.fault_phase_ms {
             self.improves(ending_at(&self.best, after_violation_ms));
@@ -189,12 +193,27 @@ impl Shrinking<'_> {
     fn fewer_replicas(&mut self) {
         for replicas in REPLICAS {
             if replicas < self.best.thresholds.replicas() {
-                let smaller = self.best.clone().replicas(replicas);
+                let mut smaller = self.best.clone().replicas(replicas);
+                if let Start::Arbitrary(start) = &mut smaller.start {
+                    start.faulty = start.faulty.min(replicas);
+                }
                 let nobody_missing = (&smaller.byzantine, &smaller.windows)
                     == (&self.best.byzantine, &self.best.windows);
                 if nobody_missing && self.improves(smaller) {
                     return;
                 }
+            }
+        }
+    }
+
+    /// The same after less of a history, with less in faulty memories and on links.
+    fn simpler_start(&mut self) {
+        let mut improved = true;
+        while improved {
+            improved = false;
+            for start in simpler(&self.best.start) {
+                let start = Start::Arbitrary(start);
+                improved |= self.improves_if_other(Plan { start, ..self.best.clone() });
             }
         }
     }
@@ -217,6 +236,27 @@ impl Shrinking<'_> {
 
 /// Numbers of replicas that are tried: the least with any Byzantine ones, and then the present one.
 const REPLICAS: [usize; 3] = [4, 6, 7];
+
+/// Starts that are each somewhat simpler than this one.
+fn simpler(start: &Start) -> Vec<ArbitraryStart> {
+    let Start::Arbitrary(start) = start else { return Vec::new() };
+    let mut found = vec![
+        ArbitraryStart { in_flight: 0, ..start.clone() },
+        ArbitraryStart { in_flight: start.in_flight / 2, ..start.clone() },
+        ArbitraryStart { blocks: 0, ..start.clone() },
+        ArbitraryStart { blocks: start.blocks / 2, ..start.clone() },
+        ArbitraryStart { views: 0, ..start.clone() },
+        ArbitraryStart { views: start.views / 2, ..start.clone() },
+        ArbitraryStart { swapped: false, ..start.clone() },
+        ArbitraryStart { old_disks: false, ..start.clone() },
+        ArbitraryStart { rhythm: Rhythm::LockStep, ..start.clone() },
+    ];
+    if start.faulty > 1 {
+        found.push(ArbitraryStart { faulty: 1, ..start.clone() });
+        found.push(ArbitraryStart { faulty: start.faulty - 1, ..start.clone() });
+    }
+    found
+}
 
 /// This plan with its faults over at this time.
 fn ending_at(plan: &Plan, fault_phase_ms: u64) -> Plan {

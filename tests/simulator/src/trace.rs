@@ -1,6 +1,7 @@
 //! What happened in a run: a fingerprint always, lines for people when asked.
 //!
-//! A line has the time in milliseconds, the round (ticks of a replica since the run began), who it is
+//! A line has the time in milliseconds, the round (ticks of a replica since the run began;
+//! after an arbitrary start, asynchronous rounds since then), who it is
 //! about, and what happened. A message is told when it is sent, once for all who get it, with what
 //! becomes of it on the way. Tokens and summaries, which are most of all messages and say little, are
 //! counted and told once a round.
@@ -29,6 +30,8 @@ pub(crate) struct Trace<'a> {
 struct Lines<'a> {
     sink: Sink<'a>,
     round_us: u64,
+    /// The round, where rounds are counted.
+    counted: Option<u32>,
     /// A message that is being sent to one after the other.
     sending: Option<Sending>,
     /// Messages of this round that are only counted, by kind, and how many of them do not arrive.
@@ -55,6 +58,7 @@ impl<'a> Trace<'a> {
         let lines = sink.map(|sink| Lines {
             sink,
             round_us: round_us.max(1),
+            counted: None,
             sending: None,
             chatter: BTreeMap::new(),
             chatter_us: 0,
@@ -72,6 +76,13 @@ impl<'a> Trace<'a> {
 
     pub(crate) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// From now on rounds are counted, and this is the round.
+    pub(crate) fn round(&mut self, round: u32) {
+        if let Some(lines) = &mut self.lines {
+            lines.counted = Some(round);
+        }
     }
 
     /// Writes a line about everyone, which is made only when someone reads it.
@@ -123,7 +134,7 @@ impl Lines<'_> {
     }
 
     fn put(&mut self, at_us: u64, who: &str, text: &str) {
-        let round = at_us / self.round_us;
+        let round = self.counted.map_or(at_us / self.round_us, u64::from);
         let (ms, us) = (at_us / 1000, at_us % 1000);
         (self.sink)(&format!("{ms:>9}.{us:03}  {round:>6}  {who:<4}  {text}"));
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::changes::Changes;
-use crate::{Plan, Scenario, SearchSettings, ShrinkSettings};
+use crate::{Plan, Scenario, SearchSettings, ShrinkSettings, Start};
 
 /// The path that stands for the standard output or input.
 pub(super) const STANDARD_STREAM: &str = "-";
@@ -31,7 +31,8 @@ pub struct Arguments {
     /// standard input.
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = [
-        "seeds", "scenario", "replicas", "faulty", "adversary", "fault_phase_ms"
+        "seeds", "scenario", "replicas", "faulty", "adversary", "arbitrary_start", "rounds",
+        "fault_phase_ms"
     ])]
     replay: Option<PathBuf>,
     /// Threads [default: as many as there are cores].
@@ -107,7 +108,16 @@ impl Arguments {
                 "--trace shows one run, and --seeds names {seeds}: give one, as in --seeds {first}"
             )));
         }
-        self.changes.check()
+        self.changes.check()?;
+        let first = self.plan(self.seeds.start);
+        if self.changes.has_fault_phase() && first.start != Start::Fresh {
+            let name = self.scenario().name();
+            return Err(CommandError::BadInput(format!(
+                "runs of scenario {name} have no fault phase: leave --fault-phase-ms out, or bound \
+                 their convergence with --rounds"
+            )));
+        }
+        first.check().map_err(|why| CommandError::BadInput(format!("no run can be so: {why}")))
     }
 
     /// The plan of a seed.

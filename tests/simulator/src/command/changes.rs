@@ -4,7 +4,7 @@ use clap::Args;
 use daruma_types::{ReplicaId, Thresholds};
 
 use super::CommandError;
-use crate::{Behaviour, Plan, limits};
+use crate::{Behaviour, Plan, Start, limits};
 
 /// The word for no Byzantine replica.
 const NONE: &str = "none";
@@ -24,8 +24,16 @@ pub(super) struct Changes {
     #[arg(long, value_name = "[ID=]NAME", value_delimiter = ',', value_parser = parse_choice)]
     #[arg(alias = "byzantine")]
     adversary: Vec<Choice>,
+    /// Begin in an arbitrary state: any values in the variables of correct replicas. Then there are no
+    /// faults of a schedule besides.
+    #[arg(long)]
+    arbitrary_start: bool,
+    /// After an arbitrary start, service must be back within so many rounds; other runs have faults for
+    /// so many ticks of a replica [default: what the scenario says].
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
     /// Virtual time with faults, in milliseconds [default: what the scenario says].
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", conflicts_with_all = ["rounds", "arbitrary_start"])]
     fault_phase_ms: Option<u64>,
 }
 
@@ -76,6 +84,9 @@ impl Changes {
                 Thresholds::largest_faulty(most)
             )));
         }
+        if self.rounds.is_some_and(|rounds| !(1..=limits::ROUNDS_MAX).contains(&rounds)) {
+            return Err(CommandError::BadInput(format!("--rounds: 1 to {}", limits::ROUNDS_MAX)));
+        }
         if self.fault_phase_ms.is_some_and(|ms| ms > limits::FAULT_PHASE_MS_MAX) {
             return Err(CommandError::BadInput(format!(
                 "--fault-phase-ms: at most {}",
@@ -83,6 +94,11 @@ impl Changes {
             )));
         }
         Ok(())
+    }
+
+    /// Whether the length of the fault phase is asked for.
+    pub(super) const fn has_fault_phase(&self) -> bool {
+        self.fault_phase_ms.is_some()
     }
 
     fn byzantine(&self) -> Result<Byzantine, CommandError> {
@@ -130,8 +146,17 @@ impl Changes {
         if replicas != plan.thresholds.replicas() {
             plan = plan.replicas(replicas);
         }
+        if self.arbitrary_start {
+            let (byzantine, chain) = (plan.byzantine, plan.chain);
+            plan = Plan { byzantine, chain, ..Plan::arbitrary(plan.seed, replicas) };
+        }
         if let Some(fault_phase_ms) = self.fault_phase_ms {
             plan = plan.heal_after_ms(fault_phase_ms);
+        }
+        match (self.rounds, &plan.start) {
+            (None, _) => {}
+            (rounds @ Some(_), Start::Arbitrary(_)) => plan.rounds_max = rounds,
+            (Some(rounds), Start::Fresh) => plan.fault_phase_ms = plan.tick_ms * u64::from(rounds),
         }
         match byzantine {
             Byzantine::Unchanged => plan,
@@ -142,7 +167,7 @@ impl Changes {
 
     /// The same changes as arguments, each with a space before it.
     pub(super) fn arguments(&self) -> String {
-        let Self { replicas, faulty, adversary, fault_phase_ms } = self;
+        let Self { replicas, faulty, adversary, arbitrary_start, rounds, fault_phase_ms } = self;
         let mut text = String::new();
         if let Some(replicas) = replicas {
             text.push_str(&format!(" --replicas {replicas}"));
@@ -153,6 +178,12 @@ impl Changes {
         if !adversary.is_empty() {
             let names: Vec<String> = adversary.iter().map(|choice| choice.text()).collect();
             text.push_str(&format!(" --adversary {}", names.join(",")));
+        }
+        if *arbitrary_start {
+            text.push_str(" --arbitrary-start");
+        }
+        if let Some(rounds) = rounds {
+            text.push_str(&format!(" --rounds {rounds}"));
         }
         if let Some(ms) = fault_phase_ms {
             text.push_str(&format!(" --fault-phase-ms {ms}"));

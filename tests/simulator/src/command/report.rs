@@ -133,6 +133,7 @@ fn figures(group: &Group) -> Value {
         "bytes": stats.bytes,
         "refused": stats.refused,
         "convergenceMs": { "median": group.quiet_ms.median(), "worst": group.quiet_ms.largest() },
+        "convergenceRounds": { "median": group.rounds.median(), "worst": group.rounds.largest() },
         "faults": stats.faults,
         "byzantine": stats.byzantine,
         "messageMishaps": stats.mishaps,

@@ -50,6 +50,8 @@ const FIGURES: &[(&str, Figure)] = &[
     ("most entries kept", |group| whole(group.stats.held_max)),
     ("convergence, ms: median", |group| group.quiet_ms.median().map_or_else(unknown, whole)),
     ("convergence, ms: worst", |group| group.quiet_ms.largest().map_or_else(unknown, whole)),
+    ("convergence, rounds: median", |group| group.rounds.median().map_or_else(unknown, whole)),
+    ("convergence, rounds: worst", |group| group.rounds.largest().map_or_else(unknown, whole)),
 ];
 
 pub(super) fn simulated_s(group: &Group) -> f64 {
@@ -156,12 +158,14 @@ mod tests {
                 ..Stats::default()
             },
             quiet_ms: spread,
+            rounds: Spread::default(),
         }
     }
 
     #[test]
     fn each_number_of_replicas_has_a_column_and_the_last_one_has_them_all() {
         let mut seven = group(2, &[4_000, 14_400]);
+        seven.rounds.add(17);
         seven.stats.byzantine.insert("twins", 1);
         let groups = BTreeMap::from([(4, group(3, &[900, 1_100])), (7, seven)]);
         let summary = Summary { groups, ..Summary::default() };

@@ -60,6 +60,9 @@ fn arguments_that_make_no_sense_are_told_what_would() {
         ("--faulty 0 --adversary silent", "leave one of them out"),
         ("--fault-phase-ms 86400001", "at most 86400000"),
         ("--json --trace", "cannot be used with"),
+        ("--rounds 0", "1 to 864000"),
+        ("--rounds 9 --fault-phase-ms 9", "cannot be used with"),
+        ("--scenario arbitrary --fault-phase-ms 9", "leave --fault-phase-ms out"),
         ("--replay x --seeds 0..2", "cannot be used with"),
         ("--replay x --faulty 1", "cannot be used with"),
         ("--plans x --no-shrink", "cannot be used with"),
@@ -88,6 +91,12 @@ fn arguments_change_the_plan_of_every_seed_and_nothing_else_in_it() {
         assert_eq!(plan("--faulty 2").byzantine.len(), 2);
         assert_eq!(plan("--adversary 0=liar,3=silent").byzantine.len(), 2);
         assert_eq!(plan("--fault-phase-ms 77").fault_phase_ms, 77);
+        let plain = plan("");
+        assert_eq!(plan("--rounds 40"), plain.clone().heal_after_ms(40 * plain.tick_ms));
+        let arbitrary = plan("--arbitrary-start --rounds 40");
+        assert_eq!((arbitrary.byzantine, arbitrary.rounds_max), (plain.byzantine, Some(40)));
+        let other = Plan::arbitrary(seed, plain.thresholds.replicas());
+        assert_eq!((arbitrary.start, arbitrary.faults), (other.start, other.faults));
     }
 }
 
@@ -108,6 +117,7 @@ fn the_arguments_of_a_replay_make_the_same_plan() {
         "--adversary silent,liar --fault-phase-ms 90",
         "--adversary 0=silent,3=liar --replicas 10",
         "--adversary none",
+        "--arbitrary-start --rounds 40",
     ] {
         let parsed = parse(arguments).expect(arguments);
         let replay = parse(&parsed.replay(7)).expect(arguments);

@@ -84,6 +84,17 @@ fn another_invariant_is_another_failure() {
 }
 
 #[test]
+fn an_arbitrary_start_shrinks_to_a_simpler_one() {
+    let run = checked(|plan, stats| plan.thresholds.replicas() > 3 && stats.rounds_to_service > 0);
+    let plan = Plan::arbitrary(3, 7);
+    let small = shrunk(&plan, &run);
+    let Start::Arbitrary(start) = &small.plan.start else { panic!("it begins arbitrarily") };
+    assert_eq!((start.blocks, start.views, start.in_flight, start.faulty), (0, 0, 0, 1));
+    assert_eq!(small.plan.thresholds.replicas(), 4);
+    assert_eq!(Plan::from_text(&small.plan.to_text()), Ok(small.plan));
+}
+
+#[test]
 fn a_plan_that_does_not_fail_is_not_shrunk_and_attempts_are_bounded() {
     let violation = Violation { invariant: Invariant::Agreement, at_us: 1, what: String::new() };
     let settings = ShrinkSettings { attempts_max: 5, time_max: Duration::from_secs(600) };

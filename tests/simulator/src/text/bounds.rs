@@ -2,10 +2,14 @@
 
 use daruma_types::{ReplicaId, limits as hard};
 
-use crate::{Fault, Plan, limits};
+use crate::{Fault, Plan, Start, limits};
 
 /// Time between two ticks, in milliseconds: what a node allows, and somewhat more at both ends.
 const TICK_MS: core::ops::RangeInclusive<u64> = 1..=10_000;
+
+/// Blocks and view changes of a history, and messages on a link at its end: more make a run slow and
+/// show nothing new.
+const HISTORY_MAX: u64 = 1_000;
 
 impl Plan {
     /// Whether a run can have this plan; if not, why.
@@ -27,10 +31,24 @@ impl Plan {
             (1..=hard::WINDOW_MAX).contains(&self.chain.window),
             "chain.window is at least 1 and at most a chain's",
         )?;
-        within(
-            self.fault_phase_ms.max(self.quiet_ms_max) <= limits::FAULT_PHASE_MS_MAX,
-            "fault_phase_ms and quiet_ms_max are a day at most",
-        )?;
+        match &self.start {
+            Start::Fresh => within(
+                self.fault_phase_ms.max(self.quiet_ms_max) <= limits::FAULT_PHASE_MS_MAX,
+                "fault_phase_ms and quiet_ms_max are a day at most",
+            )?,
+            // There is no fault phase, and the schedule would be drawn for as long as it lasts.
+            Start::Arbitrary(start) => {
+                let drawn = self.schedule.is_none() && !self.faults.is_empty();
+                within(!drawn, "an arbitrary start has no faults of a schedule besides")?;
+                within(start.faulty <= replicas, "start.arbitrary.faulty is at most n")?;
+                let sizes = [start.blocks, start.views, start.in_flight as u64];
+                let small = sizes.iter().all(|size| *size <= HISTORY_MAX);
+                within(
+                    small,
+                    "blocks, views and in_flight of an arbitrary start are 1000 at most",
+                )?;
+            }
+        }
         let exists = |id: &ReplicaId| id.index() < replicas;
         for entry in self.schedule.iter().flatten() {
             within(

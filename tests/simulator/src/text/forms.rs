@@ -1,5 +1,6 @@
 //! One word for each thing whose type is not the simulator's own, or reads better as a word.
 
+use daruma_engine::laboratory::{Scope, Values};
 use daruma_engine::{ChainLimits, LocalLimits};
 use daruma_types::{ReplicaId, Thresholds};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -168,6 +169,49 @@ impl Word for Scheme {
             .into_iter()
             .find(|scheme| scheme.word() == word)
             .ok_or_else(|| format!("{word:?} is no scheme; there are fast and ed25519"))
+    }
+}
+
+impl Word for Scope {
+    fn word(&self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::Some(per_mille) => format!("{per_mille} per mille"),
+            Self::Named(name) => format!("named {name}"),
+        }
+    }
+
+    fn from_word(word: &str) -> Result<Self, String> {
+        if word == "all" {
+            return Ok(Self::All);
+        }
+        if let Some(name) = word.strip_prefix("named ") {
+            // Names are static, as variables have them; one is leaked for each plan read.
+            return Ok(Self::Named(name.to_owned().leak()));
+        }
+        let (per_mille, _) = parts(word, " per mille", "all, 500 per mille, or named pool.")?;
+        number(per_mille, word).map(Self::Some)
+    }
+}
+
+impl Word for Values {
+    fn word(&self) -> String {
+        match self {
+            Self::Mixed => "mixed",
+            Self::Replayed => "replayed",
+            Self::Largest => "largest",
+            Self::Zero => "zero",
+        }
+        .to_owned()
+    }
+
+    fn from_word(word: &str) -> Result<Self, String> {
+        [Self::Mixed, Self::Replayed, Self::Largest, Self::Zero]
+            .into_iter()
+            .find(|values| values.word() == word)
+            .ok_or_else(|| {
+                format!("{word:?} are no values; there are mixed, replayed, largest, zero")
+            })
     }
 }
 

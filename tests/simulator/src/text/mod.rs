@@ -10,7 +10,7 @@ pub(crate) mod forms;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::{Plan, Scenario};
+use crate::{Plan, Scenario, Start};
 
 /// The scenario to which a plan is compared when it is written. What its plans are made of changes
 /// least, so that a text means the same for long.
@@ -87,15 +87,20 @@ impl Plan {
     /// The calm plan that has nothing of this one but what is no peculiarity.
     fn calm_again(&self) -> Self {
         let calm = Self::calm(self.seed, self.thresholds.replicas());
+        let calm = match &self.start {
+            Start::Fresh => calm,
+            Start::Arbitrary(start) => calm.start(start.clone()),
+        };
         let mut kept = table(self);
         kept.retain(|key, _| KEPT.contains(&key));
         overlaid(&calm, kept).unwrap_or(calm)
     }
 }
 
-/// Keys of a plan that are no peculiarities: the schedule and its length, and what decides whether a
+/// Keys of a plan that are no peculiarities: the start, the schedule and its length, and what decides whether a
 /// run that does nothing wrong fails for lack of time.
-const KEPT: [&str; 4] = ["schedule", "thresholds", "fault_phase_ms", "quiet_ms_max"];
+const KEPT: [&str; 6] =
+    ["schedule", "thresholds", "start", "fault_phase_ms", "quiet_ms_max", "rounds_max"];
 
 impl Parts {
     fn text(&self) -> String {

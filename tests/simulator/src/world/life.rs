@@ -7,8 +7,8 @@ use daruma_types::{Height, ReplicaId, Statement, merkle_root};
 use rand::Rng;
 
 use super::{Event, World};
-use crate::replica::Found;
 use crate::fault::{Fault, Scheduled};
+use crate::replica::Found;
 use crate::replica::Replica;
 use crate::{Invariant, describe, limits};
 

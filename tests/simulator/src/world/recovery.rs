@@ -114,6 +114,7 @@ impl World<'_> {
             recovery.common = recovery.common.or(common.map(|_| done));
         }
         self.trace.line(self.now_us, || format!("ROUND {done} {stage:?}: {}", brief(&standings)));
+        self.trace.round(done + 1);
         // One that suspects the primary for good reason, and a Byzantine one with it, are enough to keep
         // the former from serving it; the others go on.
         let served = !self.plan.byzantine.is_empty() || standings.iter().all(|s| s.serves);
@@ -129,7 +130,8 @@ impl World<'_> {
     }
 
     fn rounds_max(&self) -> u32 {
-        convergence_rounds_max(&self.plan.local, self.plan.thresholds)
+        let promised = convergence_rounds_max(&self.plan.local, self.plan.thresholds);
+        self.plan.rounds_max.unwrap_or(promised)
     }
 
     fn converging(&mut self, done: u32, healthy: Option<View>) {
