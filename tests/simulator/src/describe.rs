@@ -136,6 +136,9 @@ pub(crate) fn fact(observation: &Observation) -> String {
             Suspicion::Censorship => {
                 format!("suspects the primary of view {view}: a transaction is left out")
             }
+            Suspicion::Repaired => {
+                format!("suspects the primary of view {view}: its own view was repaired")
+            }
         },
         Observation::Equivocation { replica, ballot, height } => {
             format!("has evidence of two votes of {replica} in ballot {ballot} for height {height}")

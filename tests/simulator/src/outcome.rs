@@ -92,7 +92,7 @@ impl core::fmt::Display for Violation {
 pub struct Stats {
     /// Virtual time from start to end.
     pub virtual_us: u64,
-    /// Virtual time from calm to the end.
+    /// Virtual time from calm to the end, or from an arbitrary start to service.
     pub quiet_us: u64,
     /// Heights that some correct replica executed.
     pub heights: u64,

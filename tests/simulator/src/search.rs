@@ -42,7 +42,8 @@ pub struct Group {
     pub cpu: Duration,
     /// The sum of their counts; of the quiet phases, the longest.
     pub stats: Stats,
-    /// From calm to the end of each run that broke no rule, in milliseconds of virtual time.
+    /// From calm to the end, or from an arbitrary start to service, of each run that broke no rule, in
+    /// milliseconds of virtual time.
     pub quiet_ms: Spread,
     /// Rounds from an arbitrary start to service, of each run that had one and broke no rule.
     pub rounds: Spread,

@@ -210,11 +210,10 @@ impl Shrinking<'_> {
     fn simpler_start(&mut self) {
         let mut improved = true;
         while improved {
-            improved = false;
-            for start in simpler(&self.best.start) {
+            improved = simpler(&self.best.start).into_iter().any(|start| {
                 let start = Start::Arbitrary(start);
-                improved |= self.improves_if_other(Plan { start, ..self.best.clone() });
-            }
+                self.improves_if_other(Plan { start, ..self.best.clone() })
+            });
         }
     }
 

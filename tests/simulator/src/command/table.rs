@@ -170,31 +170,33 @@ mod tests {
         let groups = BTreeMap::from([(4, group(3, &[900, 1_100])), (7, seven)]);
         let summary = Summary { groups, ..Summary::default() };
         let expected = "
-                               n=4        n=7        all
-seeds                            3          2          5
-failed                           1          0          1
-simulated s                   31.5       21.0       52.5
-CPU s                          0.7        0.5        1.2
-simulated s per CPU s         42.0       42.0       42.0
-commits                        300        200        500
-transactions executed        3,000      2,000      5,000
-transactions confirmed       2,997      1,998      4,995
-view changes                     9          6         15
-messages                 3,703,701  2,469,134  6,172,835
-MB sent                      296.2      197.5      493.8
-messages refused                 3          2          5
-most entries kept               44         44         44
-convergence, ms: median        900      4,000      1,100
-convergence, ms: worst       1,100     14,400     14,400
-faults injected                  9          6         15
-  crash                          3          2          5
-  cut                            6          4         10
-byzantine replicas               0          1          1
-  twins                          0          1          1
-message mishaps              3,000      2,000      5,000
-  lost                       3,000      2,000      5,000
-repaired                         3          2          5
-  slot                           3          2          5";
+                                   n=4        n=7        all
+seeds                                3          2          5
+failed                               1          0          1
+simulated s                       31.5       21.0       52.5
+CPU s                              0.7        0.5        1.2
+simulated s per CPU s             42.0       42.0       42.0
+commits                            300        200        500
+transactions executed            3,000      2,000      5,000
+transactions confirmed           2,997      1,998      4,995
+view changes                         9          6         15
+messages                     3,703,701  2,469,134  6,172,835
+MB sent                          296.2      197.5      493.8
+messages refused                     3          2          5
+most entries kept                   44         44         44
+convergence, ms: median            900      4,000      1,100
+convergence, ms: worst           1,100     14,400     14,400
+convergence, rounds: median          -         17         17
+convergence, rounds: worst           -         17         17
+faults injected                      9          6         15
+  crash                              3          2          5
+  cut                                6          4         10
+byzantine replicas                   0          1          1
+  twins                              0          1          1
+message mishaps                  3,000      2,000      5,000
+  lost                           3,000      2,000      5,000
+repaired                             3          2          5
+  slot                               3          2          5";
         assert_eq!(format!("\n{}", lines(&summary).join("\n")), expected);
     }
 

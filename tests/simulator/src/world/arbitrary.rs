@@ -190,7 +190,7 @@ impl World<'_> {
         let mut correct: Vec<usize> = (0..replicas).filter(|r| self.replicas[*r].correct).collect();
         correct.shuffle(random);
         let faulty: Vec<usize> = correct.iter().copied().take(start.faulty).collect();
-        self.recovery = Some(Recovery::new());
+        self.recovery = Some(Recovery::new(self.now_us));
         if start.old_disks {
             for replica in faulty.iter().copied() {
                 if let Some(disk) = history.disks[replica].choose(random) {

@@ -96,7 +96,9 @@ impl World<'_> {
             self.stats.counts.insert("submission: repeated", self.clients.repeated);
         }
         self.stats.virtual_us = self.now_us;
-        self.stats.quiet_us = self.calm_us.map_or(0, |calm_us| self.now_us - calm_us);
+        if let Some(calm_us) = self.calm_us {
+            self.stats.quiet_us = self.now_us - calm_us;
+        }
         self.stats.heights = self.checkers.height().0;
         self.stats.executed = self.checkers.transactions;
         self.stats.confirmed = self.checkers.confirmed_count();

@@ -35,6 +35,8 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Recovery {
     stage: Stage,
+    /// When the arbitrary state was set.
+    since_us: u64,
     /// The first round at whose end all were in one view, active.
     common: Option<u32>,
     /// The nonce of the requests that must be executed next.
@@ -48,9 +50,9 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) fn new() -> Self {
-        let stage = Stage::Converging;
-        Self { stage, common: None, nonce: 0, away: None, trusted: false, disturbed: false }
+    pub(super) fn new(since_us: u64) -> Self {
+        let (stage, common, away) = (Stage::Converging, None, None);
+        Self { stage, since_us, common, nonce: 0, away, trusted: false, disturbed: false }
     }
 
     /// Whether the checks of agreement wait for convergence.
@@ -142,6 +144,7 @@ impl World<'_> {
             if !std::mem::replace(&mut recovery.trusted, true) {
                 self.stats.rounds_to_view = recovery.common.unwrap_or(done);
                 self.stats.rounds_to_service = done;
+                self.stats.quiet_us = self.now_us - recovery.since_us;
                 self.trust();
             }
         } else if done > self.rounds_max() {
