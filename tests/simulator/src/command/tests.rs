@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::{FaultKind, FaultKinds, SearchSettings, ShrinkSettings};
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -208,4 +209,41 @@ fn a_plan_is_replayed_from_its_file_and_a_wrong_one_is_told_why() {
     let (_, result) = ran(&format!("--replay {}", folder.join("missing").display()));
     assert!(matches!(&result, Err(CommandError::BadInput(why)) if why.contains("cannot read")));
     std::fs::remove_dir_all(folder).expect("the folder is ours");
+}
+
+#[test]
+fn a_failure_is_reported_with_a_smaller_plan_that_a_shell_can_replay() {
+    let settings = SearchSettings { shrink: Some(ShrinkSettings::default()), ..Default::default() };
+    // Nobody is back to service within a millisecond.
+    let crashes = FaultKinds::NONE.with(FaultKind::Crashes);
+    let plan = |seed| {
+        let calm = Plan::calm(seed, 4).faults(crashes);
+        Plan { quiet_ms_max: 1, fault_every_ms: 500, ..calm }
+    };
+    let summary = search(4..6, plan, settings, |_, _| {});
+    assert_eq!(summary.failures.len(), 2);
+    let arguments = parse("--seeds 4..6").expect("these are arguments");
+    let report = Report {
+        summary: &summary,
+        wall: std::time::Duration::ZERO,
+        arguments: &arguments,
+        program: "simulate",
+    };
+    let mut lines = Vec::new();
+    report.text(&mut |line| lines.push(line.to_owned()));
+    assert!(lines[0].starts_with("FAILED seed 4 n="), "{lines:?}");
+    assert!(lines[1].starts_with("  progress at "), "{lines:?}");
+    assert!(lines.iter().any(|line| line == "  replay: simulate --seeds 4 --trace"), "{lines:?}");
+    let shrunken = summary.failures[0].shrunken.as_ref().expect("it was asked for");
+    assert!(shrunken.faults() == 0 && shrunken.faults_before > 0, "{shrunken:?}");
+    assert!(!shrunken.plan.run().holds());
+    let begin = lines.iter().position(|line| line == "simulate --replay - <<'END'");
+    let text: Vec<&str> = lines[begin.expect("there is a command") + 1..]
+        .iter()
+        .map(String::as_str)
+        .take_while(|line| *line != "END")
+        .collect();
+    assert_eq!(Plan::from_text(&text.join("\n")), Ok(shrunken.plan.clone()));
+    let json = report.json();
+    assert_eq!(json["failed"][0]["shrunken"]["plan"], shrunken.plan.to_text());
 }
