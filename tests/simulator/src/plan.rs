@@ -44,6 +44,7 @@ pub struct Plan {
     #[serde(with = "word")]
     pub thresholds: Thresholds,
     /// How the replicas agree on who is primary.
+    #[serde(with = "word")]
     pub establishment: Establishment,
     /// The signatures.
     #[serde(with = "word")]

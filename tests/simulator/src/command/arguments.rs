@@ -31,7 +31,8 @@ pub struct Arguments {
     /// standard input.
     #[arg(long, value_name = "FILE")]
     #[arg(conflicts_with_all = [
-        "seeds", "scenario", "replicas", "faulty", "adversary", "arbitrary_start", "rounds",
+        "seeds", "scenario", "replicas", "faulty", "adversary", "establishment",
+        "arbitrary_start", "rounds",
         "fault_phase_ms"
     ])]
     replay: Option<PathBuf>,

@@ -1,9 +1,10 @@
 //! What replaces a part of the scenario's plans.
 
 use clap::Args;
-use daruma_types::{ReplicaId, Thresholds};
+use daruma_types::{Establishment, ReplicaId, Thresholds};
 
 use super::CommandError;
+use crate::text::forms::Word;
 use crate::{Behaviour, Plan, Start, limits};
 
 /// The word for no Byzantine replica.
@@ -24,6 +25,11 @@ pub(super) struct Changes {
     #[arg(long, value_name = "[ID=]NAME", value_delimiter = ',', value_parser = parse_choice)]
     #[arg(alias = "byzantine")]
     adversary: Vec<Choice>,
+    /// How the replicas agree on who is primary: certified, automaton (the paper's) or automaton-fd (with
+    /// its event-driven detector) [default: what the scenario says]. Without --replicas, runs that have
+    /// too few for it get more.
+    #[arg(long, value_name = "NAME", value_parser = Establishment::from_word)]
+    establishment: Option<Establishment>,
     /// Begin in an arbitrary state: any values in the variables of correct replicas. Then there are no
     /// faults of a schedule besides.
     #[arg(long)]
@@ -66,22 +72,22 @@ impl Changes {
                 "--replicas {replicas}: a simulated chain has 1 to {most}"
             )));
         }
-        let needed = needed_for(&self.byzantine()?);
+        let needed = self.needed_for(&self.byzantine()?);
         if let Some(replicas) = self.replicas
             && replicas < needed
         {
             return Err(CommandError::BadInput(format!(
                 "--replicas {replicas} tolerates {} Byzantine ones, and has no r{}: for what is \
                  asked give --replicas {needed} or more",
-                Thresholds::largest_faulty(replicas),
+                self.tolerated(replicas),
                 replicas,
             )));
         }
         if needed > most {
             return Err(CommandError::BadInput(format!(
-                "so many Byzantine replicas, or such ids, need {needed} replicas, and a simulated \
-                 chain has at most {most}: ask for {} or fewer, with ids below {most}",
-                Thresholds::largest_faulty(most)
+                "so many Byzantine replicas, or such ids, need more replicas than the {most} that a \
+                 simulated chain has at most: ask for {} or fewer, with ids below {most}",
+                self.tolerated(most)
             )));
         }
         if self.rounds.is_some_and(|rounds| !(1..=limits::ROUNDS_MAX).contains(&rounds)) {
@@ -94,6 +100,23 @@ impl Changes {
             )));
         }
         Ok(())
+    }
+
+    /// How many Byzantine replicas are tolerated by so many.
+    fn tolerated(&self, replicas: usize) -> usize {
+        Thresholds::largest_faulty_with(replicas, self.establishment.unwrap_or_default())
+    }
+
+    /// The fewest replicas with which these can be Byzantine.
+    fn needed_for(&self, byzantine: &Byzantine) -> usize {
+        let (count, last) = match byzantine {
+            Byzantine::Unchanged => (0, None),
+            Byzantine::Some(count, _) => (*count, None),
+            Byzantine::Exactly(all) => (all.len(), all.iter().map(|(id, _)| id.index()).max()),
+        };
+        let enough = (1..=limits::REPLICAS_MAX).find(|n| self.tolerated(*n) >= count);
+        let for_count = enough.unwrap_or(usize::MAX);
+        for_count.max(last.map_or(1, |last| last.saturating_add(1)))
     }
 
     /// Whether the length of the fault phase is asked for.
@@ -141,14 +164,18 @@ impl Changes {
     /// The plan with these changes; a change that makes no sense is left out, see [`Self::check`].
     pub(super) fn apply(&self, mut plan: Plan) -> Plan {
         let byzantine = self.byzantine().unwrap_or(Byzantine::Unchanged);
-        let replicas = self.replicas.unwrap_or(plan.thresholds.replicas());
-        let replicas = replicas.max(needed_for(&byzantine));
-        if replicas != plan.thresholds.replicas() {
-            plan = plan.replicas(replicas);
-        }
         if self.arbitrary_start {
+            let replicas = self.replicas.unwrap_or(plan.thresholds.replicas());
             let (byzantine, chain) = (plan.byzantine, plan.chain);
             plan = Plan { byzantine, chain, ..Plan::arbitrary(plan.seed, replicas) };
+        }
+        if let Some(establishment) = self.establishment {
+            plan = plan.establishment(establishment);
+        }
+        let replicas = self.replicas.unwrap_or(plan.thresholds.replicas());
+        let replicas = replicas.max(self.needed_for(&byzantine));
+        if replicas != plan.thresholds.replicas() {
+            plan = plan.replicas(replicas);
         }
         if let Some(fault_phase_ms) = self.fault_phase_ms {
             plan = plan.heal_after_ms(fault_phase_ms);
@@ -167,7 +194,15 @@ impl Changes {
 
     /// The same changes as arguments, each with a space before it.
     pub(super) fn arguments(&self) -> String {
-        let Self { replicas, faulty, adversary, arbitrary_start, rounds, fault_phase_ms } = self;
+        let Self {
+            replicas,
+            faulty,
+            adversary,
+            establishment,
+            arbitrary_start,
+            rounds,
+            fault_phase_ms,
+        } = self;
         let mut text = String::new();
         if let Some(replicas) = replicas {
             text.push_str(&format!(" --replicas {replicas}"));
@@ -178,6 +213,9 @@ impl Changes {
         if !adversary.is_empty() {
             let names: Vec<String> = adversary.iter().map(|choice| choice.text()).collect();
             text.push_str(&format!(" --adversary {}", names.join(",")));
+        }
+        if let Some(establishment) = establishment {
+            text.push_str(&format!(" --establishment {}", establishment.word()));
         }
         if *arbitrary_start {
             text.push_str(" --arbitrary-start");
@@ -200,18 +238,6 @@ impl Choice {
             Self::At(id, behaviour) => format!("{}={}", id.0, behaviour.name()),
         }
     }
-}
-
-/// The fewest replicas with which these can be Byzantine.
-fn needed_for(byzantine: &Byzantine) -> usize {
-    let (count, last) = match byzantine {
-        Byzantine::Unchanged => (0, None),
-        Byzantine::Some(count, _) => (*count, None),
-        Byzantine::Exactly(all) => (all.len(), all.iter().map(|(id, _)| id.index()).max()),
-    };
-    let enough = (1..=limits::REPLICAS_MAX).find(|n| Thresholds::largest_faulty(*n) >= count);
-    let for_count = enough.unwrap_or(usize::MAX);
-    for_count.max(last.map_or(1, |last| last.saturating_add(1)))
 }
 
 fn parse_choice(text: &str) -> Result<Choice, String> {

@@ -62,6 +62,9 @@ fn arguments_that_make_no_sense_are_told_what_would() {
         ("--fault-phase-ms 86400001", "at most 86400000"),
         ("--json --trace", "cannot be used with"),
         ("--rounds 0", "1 to 864000"),
+        ("--establishment nonsense", "there are certified, automaton, automaton-fd"),
+        ("--establishment automaton --replicas 7 --faulty 2", "give --replicas 11 or more"),
+        ("--establishment automaton --faulty 4", "ask for 3 or fewer"),
         ("--rounds 9 --fault-phase-ms 9", "cannot be used with"),
         ("--scenario arbitrary --fault-phase-ms 9", "leave --fault-phase-ms out"),
         ("--replay x --seeds 0..2", "cannot be used with"),
@@ -92,6 +95,8 @@ fn arguments_change_the_plan_of_every_seed_and_nothing_else_in_it() {
         assert_eq!(plan("--faulty 2").byzantine.len(), 2);
         assert_eq!(plan("--adversary 0=liar,3=silent").byzantine.len(), 2);
         assert_eq!(plan("--fault-phase-ms 77").fault_phase_ms, 77);
+        let automaton = plan("--establishment automaton-fd --faulty 1").thresholds;
+        assert!(automaton.replicas() >= 6 && automaton.faulty_max() >= 1, "{automaton:?}");
         let plain = plan("");
         assert_eq!(plan("--rounds 40"), plain.clone().heal_after_ms(40 * plain.tick_ms));
         let arbitrary = plan("--arbitrary-start --rounds 40");
@@ -119,6 +124,7 @@ fn the_arguments_of_a_replay_make_the_same_plan() {
         "--adversary 0=silent,3=liar --replicas 10",
         "--adversary none",
         "--arbitrary-start --rounds 40",
+        "--establishment automaton --replicas 11 --faulty 2",
     ] {
         let parsed = parse(arguments).expect(arguments);
         let replay = parse(&parsed.replay(7)).expect(arguments);

@@ -1,6 +1,6 @@
 //! What a plan must keep to so that a run can have it.
 
-use daruma_types::{ReplicaId, limits as hard};
+use daruma_types::{ReplicaId, Thresholds, limits as hard};
 
 use crate::{Fault, Plan, Start, limits};
 
@@ -20,6 +20,9 @@ impl Plan {
             replicas <= limits::REPLICAS_MAX,
             "it has more replicas than a simulated chain may",
         )?;
+        let (f, establishment) = (self.thresholds.faulty_max(), self.establishment);
+        Thresholds::with_establishment(replicas, f, establishment)
+            .map_err(|error| error.to_string())?;
         let allowed = self.clone().within_budget();
         within(
             (&allowed.byzantine, &allowed.windows) == (&self.byzantine, &self.windows),

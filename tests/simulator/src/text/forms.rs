@@ -2,7 +2,7 @@
 
 use daruma_engine::laboratory::{Scope, Values};
 use daruma_engine::{ChainLimits, LocalLimits};
-use daruma_types::{ReplicaId, Thresholds};
+use daruma_types::{Establishment, ReplicaId, Thresholds};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Behaviour, FaultKind, FaultKinds, Scheme, Window};
@@ -142,6 +142,30 @@ impl Word for Thresholds {
     fn from_word(word: &str) -> Result<Self, String> {
         let (n, f) = parts(word.strip_prefix("n=").unwrap_or(word), " f=", "n=4 f=1")?;
         Self::new(number(n, word)?, number(f, word)?).map_err(|error| error.to_string())
+    }
+}
+
+impl Word for Establishment {
+    fn word(&self) -> String {
+        match self {
+            Self::Certified => "certified",
+            Self::Automaton { event_driven_fd: false } => "automaton",
+            Self::Automaton { event_driven_fd: true } => "automaton-fd",
+        }
+        .to_owned()
+    }
+
+    fn from_word(word: &str) -> Result<Self, String> {
+        [false, true]
+            .map(|event_driven_fd| Self::Automaton { event_driven_fd })
+            .into_iter()
+            .chain([Self::Certified])
+            .find(|establishment| establishment.word() == word)
+            .ok_or_else(|| {
+                format!(
+                    "{word:?} is no establishment; there are certified, automaton, automaton-fd"
+                )
+            })
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{Fault, FaultKind, FaultKinds, Scheduled, Weather};
-use daruma_types::ReplicaId;
+use daruma_types::{Establishment, ReplicaId};
 
 /// Plans of every scenario, as drawn and with their schedule made explicit.
 fn plans() -> impl Iterator<Item = Plan> {
@@ -17,6 +17,11 @@ fn every_plan_comes_back_from_its_text() {
     for plan in plans() {
         let text = plan.to_text();
         assert_eq!(Plan::from_text(&text), Ok(plan), "{text}");
+    }
+    for event_driven_fd in [false, true] {
+        let automaton = Establishment::Automaton { event_driven_fd };
+        let plan = Plan::seeded(1).establishment(automaton);
+        assert_eq!(Plan::from_text(&plan.to_text()), Ok(plan));
     }
     let last = Plan::calm(u64::MAX, 16);
     assert_eq!(Plan::from_text(&last.to_text()), Ok(last));
@@ -98,6 +103,7 @@ fn a_text_that_is_no_plan_is_told_why() {
         ("seed = 1\nlocal.nonsense = 3", "unknown field `nonsense`"),
         ("seed = 1\nlinks.loss = \"x\"", "invalid type"),
         ("seed = 1\nthresholds = \"n=4 f=2\"", "tolerate at most 1"),
+        ("seed = 1\nestablishment = \"automaton\"", "5f+1"),
         ("seed = 1\nthresholds = \"n=40 f=1\"", "more replicas than a simulated chain may"),
         ("seed = 1\nbyzantine = [\"r0=nonsense\"]", "is no behaviour"),
         ("seed = 1\nbyzantine = [\"r0\"]", "is not of the form r0=silent"),
