@@ -150,7 +150,8 @@ impl Chain {
         head: HeadClaim,
         prepared: Option<Certificate>,
     ) -> Report {
-        Report::sign(self.id(), by, view, head, prepared, self.signer(by))
+        let ballot = Ballot::of_view(view);
+        Report::sign(self.id(), by, ballot, head, prepared, self.signer(by))
     }
 
     /// The certificate that these reports, in ascending order of replica, are.

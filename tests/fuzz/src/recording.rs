@@ -162,6 +162,7 @@ impl Network {
     fn keep_promise(&mut self, promise: &Promise) {
         let kind = match promise {
             Promise::View { .. } => "promise: view",
+            Promise::Floor { .. } => "promise: floor",
             Promise::Prepare { .. } => "promise: prepare",
             Promise::Body { .. } => "promise: body",
             Promise::Prepared { .. } => "promise: prepared",

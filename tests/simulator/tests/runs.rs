@@ -148,9 +148,14 @@ fn seeds_that_once_failed_hold() {
     }
     // A replica far behind that waited half a second for every fetch over its budget.
     holds(&Plan::seeded(1330));
-    // Under the paper's views, votes that a restart brought back did not extend the tip before service.
-    for seed in [0, 1, 3, 5, 6, 9] {
+    // Under the paper's views: votes that a restart brought back did not extend the tip before service; a
+    // chain taken over was not shortened by what was committed out of service; a liar showed two views,
+    // and those that were shown one waited for others that never came.
+    for seed in [0, 1, 3, 5, 6, 9, 33, 141] {
         let automaton = Establishment::Automaton { event_driven_fd: false };
         holds(&Plan::seeded(seed).establishment(automaton));
     }
+    // A certificate above blocks that were fetched and not executed outlived them in a crash.
+    let automaton = Establishment::Automaton { event_driven_fd: true };
+    holds(&Plan::seeded(424).establishment(automaton));
 }

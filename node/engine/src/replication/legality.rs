@@ -285,7 +285,7 @@ impl Replication {
     }
 
     /// What of the new-view is still to be accepted: all above the head, or nothing.
-    fn expected_to_take_over(&self) -> Vec<Header> {
+    pub(super) fn expected_to_take_over(&self) -> Vec<Header> {
         let Some(new_view) = self.new_view.as_ref().filter(|_| self.active) else {
             return Vec::new();
         };

@@ -282,11 +282,14 @@ impl Replication {
 
     /// Accepts, all at once, the chain that the new-view took over, and prepares its tip only (R2).
     fn accept_taken_over(&mut self, context: &Context, out: &mut Outbox) {
+        if self.taken_over.is_empty() {
+            return;
+        }
+        // Blocks of it may have been committed meanwhile, also while nothing is accepted.
+        self.taken_over = self.expected_to_take_over();
         if !self.serving || !self.active || self.taken_over.is_empty() {
             return;
         }
-        let head = self.head.height;
-        self.taken_over.retain(|header| header.height > head);
         let missing = |header: &daruma_types::Header| !self.bodies.contains_key(&header.hash());
         let follows = self.taken_over.first().is_none_or(|first| first.parent == self.head.hash);
         let fits = self.taken_over.last().is_none_or(|last| self.in_window(last.height, context));

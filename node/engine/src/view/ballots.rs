@@ -10,7 +10,7 @@
 //!     tells it in its summaries.
 //! B3. The primary makes a new-view for its ballot from `n-f` reports for exactly that ballot. While it
 //!     has none, it goes up to the highest ballot that another in its view tells; while it has one,
-//!     only when `f+1` tell higher ones. It never makes a second new-view for a ballot: after a reset
+//!     only when `f+1` tell higher ones, or one has done so for long. It never makes a second new-view for a ballot: after a reset
 //!     or a restart it takes a higher one.
 //! B4. The others follow the primary of the view they serve up, and report anew. Nobody goes down, but
 //!     for garbage: a floor more than [`BALLOT_LEAP`] above what `f+1` of at least `n-f` tell.
@@ -51,6 +51,10 @@ use crate::{Destination, Effect, Illegal};
 /// Ticks for which a primary waits for reports before it goes up again: a round trip on slow links,
 /// with a slow disk. Otherwise one replica that tells ever higher ballots could keep it from ending.
 const HOLD_TICKS: u32 = 40;
+
+/// Ticks after which a primary that leads goes up for a single replica too, which could not take part
+/// otherwise. One that lies can so cost a round trip in so long a time, and no more.
+const LONE_TICKS: u32 = 200;
 
 /// Ticks for which what a peer told counts as fresh: several summaries.
 const FRESH_TICKS: u32 = 40;
@@ -161,7 +165,7 @@ impl Ballots {
             return None;
         }
         if voting.is_active() {
-            let needed = thresholds.weak();
+            let needed = if self.held < LONE_TICKS { thresholds.weak() } else { 1 };
             return calls.len().checked_sub(needed).and_then(|index| calls.get(index)).copied();
         }
         let short = self.reports().len() < thresholds.strong();

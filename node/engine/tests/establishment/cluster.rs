@@ -254,6 +254,12 @@ impl Cluster {
         self.ids().map(text).collect()
     }
 
+    /// All but one take part in the ballot.
+    pub(crate) fn others_vote(&self, out: u16) {
+        let others = self.correct().into_iter().filter(|id| id.0 != out);
+        others.for_each(|id| assert!(self.engines[id.index()].status().active, "{id}"));
+    }
+
     /// Gives one transaction to all, and counts the rounds until all correct replicas executed it.
     pub(crate) fn executes_one(&mut self, bound: u32) {
         let transaction = Transaction::sign(CHAIN, &key(99), u64::from(self.rounds) + 1, vec![7]);

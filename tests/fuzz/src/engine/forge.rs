@@ -211,7 +211,10 @@ impl World {
     /// Reports of the three peers, or of two and the engine itself, in ascending order. One holds the
     /// prepared certificate.
     fn reports(&self, view: View, prepared: Option<Pick>, with_own: bool) -> Vec<Report> {
-        let own = self.own_report.clone().filter(|report| with_own && report.view == view);
+        let own = self
+            .own_report
+            .clone()
+            .filter(|report| with_own && report.ballot == Ballot::of_view(view));
         let mut reports: Vec<Report> = self
             .peers()
             .skip(usize::from(own.is_some()))

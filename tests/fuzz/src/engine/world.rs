@@ -162,7 +162,7 @@ impl World {
         match promise {
             Promise::Prepare { block, .. } | Promise::Body { block } => self.know(block),
             Promise::Prepared { certificate } => self.prepared.push(certificate.clone()),
-            Promise::View { .. } => {}
+            Promise::View { .. } | Promise::Floor { .. } => {}
         }
     }
 

@@ -43,6 +43,7 @@ fn binds(message: &Message, same_sender: bool) -> bool {
         Message::Token { .. }
         | Message::TokenReturn { .. }
         | Message::Summary(_)
+        | Message::Coordination(_)
         | Message::Want(_)
         | Message::Body(_)
         | Message::Fetch { .. } => false,

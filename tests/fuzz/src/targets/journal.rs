@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Unstructured};
 use daruma_store::{Column, MemoryStore, Store, limits::BODIES_PER_HEIGHT_MAX};
-use daruma_types::{Ballot, Hash, Height, Promise, RecoveredJournal, View};
+use daruma_types::{Ballot, Hash, Height, Promise, RecoveredJournal, View, limits};
 
 use super::patches::{Patch, patched};
 
@@ -28,6 +28,7 @@ enum Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Model {
     view: Option<View>,
+    floor: Option<Ballot>,
     votes: BTreeMap<Height, (Ballot, Hash)>,
     prepared: Option<(Ballot, Height)>,
 }
@@ -36,6 +37,7 @@ impl Model {
     fn of(journal: &RecoveredJournal) -> Self {
         Self {
             view: journal.view.as_ref().map(|(view, ..)| *view),
+            floor: journal.floor,
             votes: journal.votes.iter().map(|(b, height, hash)| (*height, (*b, *hash))).collect(),
             prepared: journal.prepared.as_ref().map(daruma_types::Certificate::rank),
         }
@@ -52,15 +54,27 @@ impl Model {
                 let other = self.votes.get(height).is_some_and(|(voted, block)| {
                     ballot < voted || (ballot == voted && hash != block)
                 });
-                if left || other {
+                let below = self.floor.is_some_and(|floor| *ballot < floor);
+                if left || below || other {
                     return Err(());
                 }
             }
             Promise::Prepared { certificate } if Some(certificate.rank()) <= self.prepared => {
                 return Ok(());
             }
-            Promise::View { .. } | Promise::Prepared { .. } | Promise::Body { .. } => {}
+            Promise::Floor { ballot }
+                if self.floor.is_some_and(|floor| {
+                    *ballot < floor && floor.0 - ballot.0 <= limits::BALLOT_LEAP
+                }) =>
+            {
+                return Err(());
+            }
+            Promise::View { .. }
+            | Promise::Floor { .. }
+            | Promise::Prepared { .. }
+            | Promise::Body { .. } => {}
         }
+        self.lower(promise);
         self.record(promise);
         Ok(())
     }
@@ -70,16 +84,30 @@ impl Model {
         if let Promise::View { view, .. } = promise
             && self.view.is_some_and(|recorded| *view < recorded)
         {
-            let last = Ballot::of_view(*view);
-            self.votes.retain(|_, (ballot, _)| *ballot <= last);
-            self.prepared = self.prepared.filter(|(ballot, _)| *ballot <= last);
+            self.forget_after(Ballot::of_view(*view));
         }
+        self.lower(promise);
         self.record(promise);
+    }
+
+    /// A floor that is lowered takes what lay above it along.
+    fn lower(&mut self, promise: &Promise) {
+        if let Promise::Floor { ballot } = promise
+            && self.floor.is_some_and(|recorded| *ballot < recorded)
+        {
+            self.forget_after(*ballot);
+        }
+    }
+
+    fn forget_after(&mut self, last: Ballot) {
+        self.votes.retain(|_, (ballot, _)| *ballot <= last);
+        self.prepared = self.prepared.filter(|(ballot, _)| *ballot <= last);
     }
 
     fn record(&mut self, promise: &Promise) {
         match promise {
             Promise::View { view, .. } => self.view = Some(*view),
+            Promise::Floor { ballot } => self.floor = Some(*ballot),
             Promise::Prepare { ballot, height, hash, .. } => {
                 self.votes.insert(*height, (*ballot, *hash));
             }
@@ -95,7 +123,10 @@ fn consistent(promise: Promise) -> Promise {
         Promise::Prepare { ballot, block, .. } => {
             Promise::Prepare { ballot, height: block.header.height, hash: block.hash(), block }
         }
-        other @ (Promise::View { .. } | Promise::Body { .. } | Promise::Prepared { .. }) => other,
+        other @ (Promise::View { .. }
+        | Promise::Floor { .. }
+        | Promise::Body { .. }
+        | Promise::Prepared { .. }) => other,
     }
 }
 

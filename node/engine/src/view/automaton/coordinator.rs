@@ -15,10 +15,12 @@
 //! 1. What is known of a replica counts only while it was heard from in this detector round or the
 //!    last. A reset forgets who was heard.
 //! 2. A replica that wants a step (it is out of service, as in phase 1 and at the reset; or it wants a
-//!    change, and so do `n-2f`) and takes none through [`WATCH_ROUNDS`] rounds resets all.
+//!    change, and so do `n-3f`, its primary counted in) and takes none through [`WATCH_ROUNDS`] rounds resets all.
 //!
-//! A replica whose own wish for a change is shared by fewer than `n-2f` waits for nothing that must
-//! come, and is let be. So is one of `n-f` that are all on their way from the reset to view 0: each of
+//! `n-3f`, because with `f` that lie so many correct replicas can take a view for served that the
+//! others were never shown; nothing is executed in it, so they come to want another, and would wait for
+//! `n-f` for ever. A replica whose wish is shared by fewer waits for nothing that must come, and is let
+//! be. So is one of `n-f` that are all on their way from the reset to view 0: each of
 //! them goes on by itself, and resets here and there would keep them from ever being there together.
 //! The watchdog can hold nothing up: from the reset, a replica that finds `n-2f`
 //! in one view adopts it, and if there is no such view, all correct replicas are at the reset within
@@ -139,7 +141,10 @@ impl Coordinator {
 
     fn wants_a_step(&self) -> bool {
         let (sight, own) = (self.sight(), self.place());
-        let joined = own.change && sight.wanting().len() >= self.thresholds.joining();
+        // The primary suspects nobody, least of all itself.
+        let mut wanting = sight.wanting();
+        wanting.0 |= own.pair.current.map_or(0, |view| SignerSet::from_iter([ReplicaId(view)]).0);
+        let joined = own.change && wanting.len() >= self.thresholds.doubting();
         (sight.serving().is_none() || joined) && !sight.rising()
     }
 
