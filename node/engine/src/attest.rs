@@ -170,7 +170,10 @@ impl Attestations {
             entry.diverged = true;
             out.observe(Observation::Diverged { height });
         }
-        while self.entries.get(&self.attested.next()).is_some_and(|e| e.told > 0) {
+        // Bounded by the executed height: the last height there is has no next one.
+        while self.attested < self.executed
+            && self.entries.get(&self.attested.next()).is_some_and(|e| e.told > 0)
+        {
             self.attested = self.attested.next();
         }
     }

@@ -261,6 +261,9 @@ impl Replication {
             // After a restart this is no fault: the votes that showed it are settled.
             self.active = false;
         }
+        // What was committed meanwhile need not be accepted any more.
+        let head = self.head.height;
+        self.taken_over.retain(|header| header.height > head);
         let expected = self.expected_to_take_over();
         if self.taken_over != expected {
             illegal = true;

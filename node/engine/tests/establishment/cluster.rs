@@ -168,7 +168,6 @@ impl Cluster {
                     self.repaired.push((at, illegal));
                 }
                 Effect::ServeBlocks { .. }
-                | Effect::LookUpNonces(_)
                 | Effect::Pooled(_)
                 | Effect::Attested(_)
                 | Effect::Observed(_) => {}
