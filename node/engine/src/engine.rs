@@ -60,6 +60,9 @@ pub struct Engine {
     handed_over: Option<Ballot>,
     /// View, phase, ballot and activity as last told in a summary.
     told: (View, u8, Ballot, bool),
+    /// Whether the stale-information rules are left out, to see what they do.
+    #[cfg(feature = "laboratory")]
+    baseline: bool,
 }
 
 impl core::fmt::Debug for Engine {
@@ -100,6 +103,8 @@ impl Engine {
             entered: (view, phase, ballot),
             handed_over: None,
             told: (view, phase, ballot, true),
+            #[cfg(feature = "laboratory")]
+            baseline: false,
             context,
         };
         engine.monitor.enter(view, &engine.context.local);
@@ -154,6 +159,8 @@ impl Engine {
                     self.replication.fetch(&heads, &self.context, &mut out);
                 }
             }
+            #[cfg(feature = "laboratory")]
+            Input::Ledger { .. } if self.baseline => {}
             Input::Ledger { claim, timestamp_ms, statement } => {
                 let context = &self.context;
                 if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {

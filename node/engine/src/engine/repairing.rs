@@ -35,6 +35,10 @@ impl Engine {
     /// Stale information is looked for at every tick, signatures now and then, and as soon as
     /// something was found (DESIGN 4).
     pub(super) fn repair(&mut self, out: &mut Outbox) {
+        #[cfg(feature = "laboratory")]
+        if self.baseline {
+            return;
+        }
         let every = u64::from(self.context.local.full_check_ticks.max(1));
         let full = self.ticks.is_multiple_of(every);
         let before = out.repairs();

@@ -26,6 +26,7 @@ impl Engine {
             entered,
             handed_over,
             told,
+            baseline: _,
         } = self;
         views.scramble(garbage);
         replication.scramble(garbage);
@@ -71,6 +72,11 @@ impl Engine {
     /// without progress, and whether it is suspected.
     pub fn set_monitor(&mut self, beat: &[u32], count: u32, suspects: bool) {
         self.monitor.set(beat, count, suspects);
+    }
+
+    /// Leaves the stale-information rules out: the mode that the thesis compares with.
+    pub fn be_baseline(&mut self) {
+        self.baseline = true;
     }
 
     /// Sets the committed head, and what the ledger is believed to have executed.

@@ -198,6 +198,12 @@ impl Rig<'_> {
         &self.world.violations
     }
 
+    /// Messages sent so far, and their bytes.
+    #[must_use]
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.world.stats.messages, self.world.stats.bytes)
+    }
+
     /// Ends the run.
     #[must_use]
     pub fn outcome(self) -> Outcome {
