@@ -1,5 +1,7 @@
 //! Reads the workspace as cargo and git see it, so that tests can hold it to its rules.
 
+pub mod invariants;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,80 @@
+//! Every invariant of the thesis and of the design has a test, and `docs/invariants.md` names it.
+
+use daruma_tidy::invariants::{gaps, shown};
+use daruma_tidy::{root, sources};
+
+/// The thesis's Appendix C, the design's invariants, the failures of the thesis's Table 4.1, its ten
+/// Byzantine behaviours, and the traps of the published prototype.
+const REQUIRED: &[&str] = &[
+    "Lemma 1",
+    "Lemma 9",
+    "Theorem 10",
+    "Theorem 11",
+    "Claim 12",
+    "Claim 14",
+    "Lemma 17",
+    "Lemma 19",
+    "Lemma 20 (a)",
+    "Lemma 20 (b)",
+    "Claim 24",
+    "Claim 25",
+    "Lemma 26",
+    "Lemma 29 (1)",
+    "Lemma 29 (2)",
+    "Mal-free (1)",
+    "Mal-free (2)",
+    "INV-1",
+    "INV-2",
+    "INV-3",
+    "INV-4",
+    "INV-5",
+    "INV-6",
+    "INV-7",
+    "crash",
+    "link failure",
+    "packet loss",
+    "unresponsive to all",
+    "unresponsive to some",
+    "faulty sequence numbers",
+    "different views",
+    "inconsistent starting views",
+    "inconsistent starting states",
+    "inconsistent pending requests",
+    "different progress checks",
+    "UNRESPONSIVE",
+    "DIFFERENT_VIEWS",
+    "FORCING_RESET",
+    "STOP_ASSIGNING_SEQNUMS",
+    "ASSIGN_DIFFERENT_SEQNUMS",
+    "REUSE_SEQNUMS",
+    "SEQNUM_OUT_BOUND",
+    "WRONG_CCSP",
+    "MODIFY_CLIENT_REQ",
+    "UNRESPONSIVE_TO_HALF",
+    "Trap 1",
+    "Trap 2",
+    "Trap 3",
+    "Trap 4",
+    "Trap 5",
+    "Trap 6",
+    "Trap 7",
+    "Trap 8",
+    "Trap 9",
+    "Trap 10",
+    "Trap 11",
+    "Trap 12",
+];
+
+/// The rows of the test catalogue's section on distributed invariants.
+const ROWS: u32 = 33;
+
+#[test]
+fn every_invariant_has_a_test_that_exists() {
+    let text = std::fs::read_to_string(root().join("docs/invariants.md")).unwrap();
+    let rows: Vec<String> = (1..=ROWS).map(|row| format!("A{row:02}")).collect();
+    let mut required: Vec<&str> = REQUIRED.to_vec();
+    required.extend(rows.iter().map(String::as_str));
+    let sources: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
+    let gaps = gaps(&shown(&text), &required, &sources);
+    assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+}
