@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, HeadClaim, Height, Message, ReplicaId, Report, Statement,
-    Transaction, View, Vote, VoteKind,
+    Ballot, Block, Certificate, CertifiedBlock, HeadClaim, Height, Message, ReplicaId, Report,
+    Statement, Transaction, Vote, VoteKind,
 };
 
 use super::{Dictionary, Garbage, Scope, Values};
@@ -54,7 +54,7 @@ fn dictionary() -> Dictionary {
         dictionary.note_certified(&CertifiedBlock { block: Arc::new(block), certificate });
     }
     let head = HeadClaim::genesis(CHAIN);
-    let report = Report::sign(CHAIN, ReplicaId(2), View(1), head, None, &key(2));
+    let report = Report::sign(CHAIN, ReplicaId(2), Ballot(1), head, None, &key(2));
     dictionary.note(ReplicaId(2), &Message::Report(report));
     dictionary
 }

@@ -168,6 +168,7 @@ impl Cluster {
                     self.repaired.push((at, illegal));
                 }
                 Effect::ServeBlocks { .. }
+                | Effect::LookUpNonces(_)
                 | Effect::Pooled(_)
                 | Effect::Attested(_)
                 | Effect::Observed(_) => {}
