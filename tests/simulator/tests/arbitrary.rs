@@ -156,6 +156,8 @@ fn arbitrary_starts_that_once_failed_hold() {
         (167, 4),
         // An attested mark at the last height there is was stepped for ever.
         (537, 4),
+        // A body under another's name kept the tip from rising, and it was extended for ever.
+        (395, 4),
         // All memories held the last view there is, and all demanded to leave it.
         (64, 4),
         // The check of pending signatures began after the last of them.

@@ -181,10 +181,14 @@ impl Replication {
     /// What was voted for before (a restart, or a head that came another way) extends the tip, whether
     /// or not new blocks are accepted.
     fn extend_over_accepted(&mut self) -> bool {
-        let accepted = self.slots.get(&self.tip.height.next()).and_then(|slot| slot.accepted);
-        let Some(hash) = accepted else { return false };
-        let block = self.bodies.get(&hash).cloned();
-        let Some(block) = block.filter(|block| block.header.parent == self.tip.hash) else {
+        let Tip { height, hash: parent, .. } = self.tip;
+        let next = height.next();
+        let Some(hash) = self.slots.get(&next).and_then(|slot| slot.accepted) else { return false };
+        // The tip rises with every step, whatever memory holds under the hash: this ends.
+        let extends = |header: &daruma_types::Header| {
+            header.parent == parent && header.height == next && header.height > height
+        };
+        let Some(block) = self.bodies.get(&hash).filter(|b| extends(&b.header)).cloned() else {
             return false;
         };
         self.extend_tip(hash, &block);
