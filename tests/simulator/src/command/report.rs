@@ -66,7 +66,8 @@ impl Report<'_> {
             }
             // As it stands, for a shell.
             None => {
-                out(&format!("  replay it:\n{} --replay - <<'END'", self.program));
+                out("  replay it:");
+                out(&format!("{} --replay - <<'END'", self.program));
                 text.lines().for_each(&mut *out);
                 out("END");
             }
