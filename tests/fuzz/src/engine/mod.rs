@@ -22,6 +22,14 @@ use world::World;
 /// # Panics
 /// If a property is broken.
 pub fn run(bytes: &[u8]) {
+    run_told(bytes, |_| {});
+}
+
+/// The target, with every step told before it is taken and, indented, where the engine stands after it.
+///
+/// # Panics
+/// If a property is broken.
+pub fn run_told(bytes: &[u8], mut tell: impl FnMut(&dyn Fn() -> String)) {
     let mut u = Unstructured::new(bytes);
     let Ok(own) = u8::arbitrary(&mut u) else { return };
     let mut world = World::new(u16::from(own));
@@ -30,23 +38,9 @@ pub fn run(bytes: &[u8]) {
             break;
         }
         let Ok(step) = Step::arbitrary(&mut u) else { break };
+        tell(&|| format!("{step:?}"));
         world.act(step);
+        tell(&|| format!("    {}", world.standing()));
     }
     world.finish();
-}
-
-/// The steps that `bytes` are and what each came to, for people.
-#[must_use]
-pub fn describe(bytes: &[u8]) -> Vec<String> {
-    let mut u = Unstructured::new(bytes);
-    let mut lines = Vec::new();
-    let Ok(own) = u8::arbitrary(&mut u) else { return lines };
-    lines.push(format!("own: r{}", own % 4));
-    while !u.is_empty() && lines.len() <= ENGINE_STEPS_MAX {
-        match Step::arbitrary(&mut u) {
-            Ok(step) => lines.push(format!("{step:?}")),
-            Err(_) => break,
-        }
-    }
-    lines
 }

@@ -202,6 +202,24 @@ impl World {
         self.blocks.iter().rev().find(|block| block.hash() == *hash)
     }
 
+    /// Where the engine stands, for people.
+    pub(crate) fn standing(&self) -> String {
+        let status = self.replica.engine.status();
+        format!(
+            "{} view {} phase {} ballot {}{} executed {} head {} tip {} prepared {:?} waiting {}",
+            self.replica.id,
+            status.view,
+            status.phase,
+            status.ballot,
+            if status.active { "" } else { " inactive" },
+            status.executed.height,
+            status.head,
+            status.tip,
+            status.prepared,
+            status.pending
+        )
+    }
+
     /// The end of a run: the engine still works, and its disk can be read.
     pub(crate) fn finish(&mut self) {
         self.tick();
