@@ -184,12 +184,6 @@ impl MemoryStore {
         keys
     }
 
-    /// A row as it is, for changing it.
-    #[must_use]
-    pub fn row(&self, column: Column, key: &[u8]) -> Option<Vec<u8>> {
-        self.backend().get(column, key).ok().flatten()
-    }
-
     /// How often a row of a column that was there was changed or lost, by the store's own writes or by
     /// [`Self::damage`]. While this stays as it is, all rows once found are still what they were.
     #[must_use]

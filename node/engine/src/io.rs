@@ -73,7 +73,6 @@ impl Input {
             ),
             Self::Tick { .. }
             | Self::Submitted { .. }
-            | Self::Nonces { .. }
             | Self::Executed { .. }
             | Self::Ledger { .. } => false,
         }

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
 use daruma_engine::{AdmissionContext, ChainLimits};
 use daruma_host::Registry;
-use daruma_ledger::{Ledger, LedgerReader};
+use daruma_ledger::{Depth, Ledger, LedgerError, LedgerReader, LedgerRepair};
 use daruma_simulator::{Keys, Role, Scheme};
-use daruma_store::{MemoryStore, Store};
+use daruma_store::{MemoryStore, Store, Trust};
 use daruma_types::{
     Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Committee, EnterCertificate,
     Hash, HeadClaim, Height, LeaveCertificate, PrePrepare, PublicKey, Replica, ReplicaId, Report,
@@ -177,14 +177,24 @@ impl Chain {
         StateCertificate { statement, signers, signatures: signers.iter().map(sign).collect() }
     }
 
-    /// The ledger in `store`.
+    /// What the chain's records are verified against.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        let (committee, verifier) = (Arc::clone(&self.committee), Arc::clone(&self.verifier));
+        Trust { committee, verifier }
+    }
+
+    /// The ledger in `store`, and what was repaired there.
     ///
     /// # Errors
-    /// What is wrong with the store, for people.
-    pub fn open(&self, store: &Arc<MemoryStore>) -> Result<Ledger, String> {
+    /// That the store is another chain's.
+    pub fn open(
+        &self,
+        store: &Arc<MemoryStore>,
+        depth: Depth,
+    ) -> Result<(Ledger, Vec<LedgerRepair>), LedgerError> {
         let store = Arc::clone(store) as Arc<dyn Store>;
-        Ledger::open(store, Arc::clone(&self.automaton), self.id())
-            .map_err(|error| error.to_string())
+        Ledger::open(store, Arc::clone(&self.automaton), self.trust(), depth)
     }
 }
 
@@ -193,6 +203,8 @@ impl Chain {
 pub struct History {
     /// The blocks, from height 1.
     pub blocks: Vec<CertifiedBlock>,
+    /// What executing each came to.
+    pub statements: Vec<Statement>,
     /// The rows after all of them.
     pub store: Arc<MemoryStore>,
 }
@@ -204,9 +216,9 @@ pub fn history() -> &'static History {
         let chain = chain();
         let store = Arc::new(MemoryStore::new());
         #[expect(clippy::unwrap_used, reason = "an empty store opens")]
-        let mut ledger = chain.open(&store).unwrap();
+        let (mut ledger, _) = chain.open(&store, Depth::Whole).unwrap();
         let signers: SignerSet = (0..3).map(ReplicaId).collect();
-        let mut blocks = Vec::new();
+        let (mut blocks, mut statements) = (Vec::new(), Vec::new());
         let mut parent = chain.id().0;
         for height in 1..=6_u64 {
             let transaction = |i: u64| {
@@ -234,8 +246,9 @@ pub fn history() -> &'static History {
             #[expect(clippy::unwrap_used, reason = "memory does not fail")]
             store.put_state_certificate(&attested).unwrap();
             blocks.push(block);
+            statements.push(executed.statement);
         }
-        History { blocks, store }
+        History { blocks, statements, store }
     })
 }
 

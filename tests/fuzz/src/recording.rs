@@ -57,7 +57,7 @@ impl Network {
         };
         let mut first = Vec::new();
         for id in 0..REPLICAS {
-            match Replica::start(ReplicaId(id), &MemoryStore::new(), None) {
+            match Replica::start(ReplicaId(id), &MemoryStore::new(), None, false) {
                 Ok((replica, effects)) => {
                     network.replicas.push(replica);
                     first.push(effects);
@@ -136,7 +136,11 @@ impl Network {
                     // Memory does not fail.
                     let _ = self.replicas[index].store.put_state_certificate(&certificate);
                 }
-                Effect::Pooled(_) | Effect::LookUpNonces(_) | Effect::Observed(_) => {}
+                Effect::LookUpNonces(clients) => {
+                    let effects = self.replicas[index].tell_nonces(&clients);
+                    self.perform(index, effects);
+                }
+                Effect::Pooled(_) | Effect::Observed(_) => {}
             }
         }
     }

@@ -1,16 +1,22 @@
 //! A bounded slice of every target on a stable toolchain: the kept corpus, and seeded mutations of it.
 
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
 use daruma_fuzz::limits::{CORPUS_BYTES_MAX, CORPUS_FILES_MAX, INPUT_BYTES_MAX};
 use daruma_fuzz::{Target, corpus, mutate::mutate, target};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+/// The longest that one run may take, on the busiest machine; usual are milliseconds.
+const RUN_MAX: Duration = Duration::from_secs(20);
 
 /// How many times as many mutations are run as usual: `DARUMA_FUZZ_FACTOR`.
 fn factor() -> u32 {
     std::env::var("DARUMA_FUZZ_FACTOR").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-fn slice(name: &str) {
+fn slice(name: &'static str) {
     let Target { run, executions, .. } = target(name).unwrap();
     let corpus = corpus::load(name).unwrap();
     assert!(!corpus.is_empty(), "{name} has no corpus");
@@ -20,6 +26,7 @@ fn slice(name: &str) {
     }
     // The same inputs in every run: a failure here is found again.
     let mut random = ChaCha8Rng::seed_from_u64(1);
+    let watched = watch(name);
     let mut last = Vec::new();
     for execution in 0..executions.saturating_mul(factor()) {
         let (_, input) = &corpus[random.random_range(0..corpus.len())];
@@ -27,13 +34,37 @@ fn slice(name: &str) {
         // Now and then a mutation of a mutation.
         let from = if execution % 4 == 3 { &last } else { input };
         let mutated = mutate(from, other, &mut random);
+        *watched.lock().unwrap() = Some((Instant::now(), mutated.clone()));
         let result = std::panic::catch_unwind(|| run(&mutated));
+        *watched.lock().unwrap() = None;
         if let Err(panic) = result {
             eprintln!("{name}: execution {execution}: {}", hex(&mutated));
             std::panic::resume_unwind(panic);
         }
         last = mutated;
     }
+}
+
+/// Since when which input runs.
+type Watched = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
+
+/// A run that does not end breaks a property too, and no panic tells of it.
+fn watch(name: &'static str) -> Watched {
+    let watched = Watched::default();
+    let running = Arc::downgrade(&watched);
+    std::thread::spawn(move || {
+        while let Some(running) = running.upgrade() {
+            if let Some((since, input)) = running.lock().unwrap().as_ref()
+                && since.elapsed() > RUN_MAX
+            {
+                eprintln!("{name}: a run does not end: {}", hex(input));
+                std::process::abort();
+            }
+            drop(running);
+            std::thread::park_timeout(RUN_MAX / 10);
+        }
+    });
+    watched
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -134,10 +134,13 @@ impl World {
             Step::Execute { times } => (0..=times % TIMES_MAX).for_each(|_| self.execute()),
             Step::PowerLoss { after } => self.power_left = Some(after % 16),
             Step::Restart => self.restart(None),
+            Step::TellHead => self.tell_head(),
+            Step::TellNonces => self.tell_nonces(),
             Step::Damage { journal } => {
                 self.oracles.fault();
                 self.restart(Some(*journal));
             }
+            Step::Scramble { seed, scope, values } => self.scramble(seed, scope, values),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daruma_engine::{Destination, Observation, Status, admit};
+use daruma_engine::{Destination, Engine, Observation, admit};
 use daruma_network::frame_bytes_max;
 use daruma_types::{
     Ballot, CertifiedBlock, Hash, Height, Message, ReplicaId, StateCertificate, Vote, VoteKind,
@@ -27,12 +27,14 @@ pub(crate) struct Oracles {
     /// Whether a transient fault happened: then own promises may be contradicted and own state
     /// repaired.
     pub(crate) damaged: bool,
+    /// Ticks until what a fault left in memory was looked for, signatures included.
+    repairing: u32,
 }
 
 impl Oracles {
     pub(crate) fn new(own: ReplicaId) -> Self {
         let (votes, signed) = (BTreeMap::new(), BTreeMap::new());
-        Self { own, votes, signed, decided: None, damaged: false }
+        Self { own, votes, signed, decided: None, damaged: false, repairing: 0 }
     }
 
     /// A new life begins at this head.
@@ -44,6 +46,19 @@ impl Oracles {
     pub(crate) fn fault(&mut self) {
         self.damaged = true;
         self.votes.clear();
+        // The first full check may be the very next tick or the last of so many, and what it finds may
+        // be used again by the one after it.
+        self.repairing = 2 * LOCAL.full_check_ticks + 1;
+    }
+
+    /// Before a tick.
+    pub(crate) fn ticked(&mut self) {
+        self.repairing = self.repairing.saturating_sub(1);
+    }
+
+    /// Whether memory is sound again, if there ever was a fault.
+    pub(crate) const fn settled(&self) -> bool {
+        self.repairing == 0
     }
 
     /// The fuzzer signed this vote.
@@ -53,6 +68,9 @@ impl Oracles {
 
     /// The engine sends `message`: its peers let it in, it fits its frame, and it contradicts no vote.
     pub(crate) fn sent(&mut self, to: Destination, message: &Message) {
+        if !self.settled() {
+            return;
+        }
         if let Destination::One(to) = to {
             assert!(to.0 < REPLICAS && to != self.own, "sent to {to}: {message:?}");
         }
@@ -86,6 +104,9 @@ impl Oracles {
             assert_eq!(header.height, height.next(), "a gap or a repeat in what is executed");
             assert_eq!(header.parent, hash, "what is executed is no chain");
         }
+        if !self.settled() {
+            return;
+        }
         assert_eq!(block.certificate.hash, block.block.hash(), "another block's certificate");
         let sound = block.certificate.verify(&chain().committee, chain().verifier.as_ref());
         assert_eq!(sound, Ok(()), "a block without a certificate is executed");
@@ -94,6 +115,9 @@ impl Oracles {
 
     /// The engine tells clients that this is certain.
     pub(crate) fn attested(&self, certificate: &StateCertificate) {
+        if !self.settled() {
+            return;
+        }
         let needed = chain().committee.thresholds().weak();
         let sound = certificate.verify(needed, &chain().committee, chain().verifier.as_ref());
         assert_eq!(sound, Ok(()), "clients are told of a state that is not certified");
@@ -122,7 +146,14 @@ impl Oracles {
     }
 
     /// What a replica holds is within its bounds.
-    pub(crate) fn bounded(&self, status: &Status) {
+    pub(crate) fn bounded(&self, engine: &Engine) {
+        if !self.settled() {
+            return;
+        }
+        for size in engine.sizes() {
+            assert!(size.held <= size.bound, "{size:?}");
+        }
+        let status = engine.status();
         assert!(status.slots.len() <= LIMITS.window, "{} slots", status.slots.len());
         assert!(status.pending <= LOCAL.pending_max, "{} transactions wait", status.pending);
         assert!(status.phase <= 1, "phase {}", status.phase);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use daruma_engine::{
     Context, Effect, Engine, EngineHead, Input, LocalLimits, RECENT_STATEMENTS_MAX, admit,
 };
-use daruma_ledger::{Ledger, LedgerReader};
+use daruma_ledger::{Depth, Ledger, LedgerReader};
 use daruma_store::{MemoryStore, Store};
-use daruma_types::{CertifiedBlock, Message, RecoveredJournal, ReplicaId};
+use daruma_types::{CertifiedBlock, Message, PublicKey, RecoveredJournal, ReplicaId};
 
 use crate::chain::{Chain, Door, LIMITS, chain};
 
@@ -42,17 +42,22 @@ impl Replica {
     /// Starts replica `id` from what is in `store`, with this journal, or the store's own.
     ///
     /// # Errors
-    /// What the ledger says, for people.
+    /// What was wrong with the store, for people; nothing may be, also if it was repaired.
     pub(crate) fn start(
         id: ReplicaId,
         store: &MemoryStore,
         journal: Option<RecoveredJournal>,
+        damaged: bool,
     ) -> Result<(Self, Vec<Effect>), String> {
         let Chain { committee, verifier, signers, .. } = chain();
         // What a store keeps in memory beside its rows does not survive a restart.
         let store = Arc::new(store.copy());
-        let ledger = chain().open(&store)?;
-        let recovered = store.recover_journal().map_err(|error| error.to_string())?;
+        let opened = chain().open(&store, Depth::Recent);
+        let (ledger, repairs) = opened.map_err(|error| error.to_string())?;
+        let clean = store.clean_journal(&chain().trust()).map_err(|error| error.to_string())?;
+        if !damaged && !(repairs.is_empty() && clean.dropped.is_empty()) {
+            return Err(format!("undamaged rows were repaired: {repairs:?}, {:?}", clean.dropped));
+        }
         let context = Context {
             committee: Arc::clone(committee),
             own: id,
@@ -69,7 +74,7 @@ impl Replica {
             statement: ledger.head().statement,
             recent: recent.map_err(|error| error.to_string())?,
         };
-        let journal = journal.unwrap_or(recovered.journal);
+        let journal = journal.unwrap_or(clean.journal);
         let (engine, effects) = Engine::new(context, head, journal);
         Ok((Self { id, store, ledger, reader, engine, decided: VecDeque::new() }, effects))
     }
@@ -91,5 +96,21 @@ impl Replica {
         let executed = self.ledger.execute(&block).map_err(|error| error.to_string())?;
         let (statement, nonces) = (executed.statement, executed.nonces);
         Ok(self.engine.step(Input::Executed { statement, nonces }))
+    }
+
+    /// Tells the engine where the ledger stands.
+    pub(crate) fn tell_head(&mut self) -> Vec<Effect> {
+        let head = self.ledger.head();
+        let (claim, timestamp_ms, statement) =
+            (head.claim.clone(), head.timestamp_ms, head.statement);
+        self.engine.step(Input::Ledger { claim, timestamp_ms, statement })
+    }
+
+    /// Answers what the engine asked the ledger.
+    pub(crate) fn tell_nonces(&mut self, clients: &[PublicKey]) -> Vec<Effect> {
+        let last = |client: &PublicKey| self.reader.last_nonce(client).ok().flatten();
+        let nonces = clients.iter().map(|client| (*client, last(client))).collect();
+        let as_of = self.ledger.head().claim.height;
+        self.engine.step(Input::Nonces { as_of, nonces })
     }
 }

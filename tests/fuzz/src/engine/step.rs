@@ -34,6 +34,17 @@ pub(crate) struct Order {
     pub(crate) amount: u8,
 }
 
+/// Which variables a transient fault sets.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+pub(crate) enum Scrambled {
+    /// All.
+    All,
+    /// So many in 256.
+    Some(u8),
+    /// Those of one module.
+    Module(u8),
+}
+
 /// One input to the engine, or a fault. `from` and `signers` are taken modulo the three replicas whose
 /// keys the fuzzer holds; whatever can be signed is.
 #[derive(Debug, Clone, Arbitrary)]
@@ -88,6 +99,12 @@ pub(crate) enum Step {
     PowerLoss { after: u8 },
     /// A restart, now.
     Restart,
-    /// A transient fault: the journal holds this after a restart.
+    /// The ledger tells where it stands, as it does now and then.
+    TellHead,
+    /// The ledger answers what the engine asked about nonces.
+    TellNonces,
+    /// A transient fault: the engine starts with this journal.
     Damage { journal: Box<RecoveredJournal> },
+    /// A transient fault: variables of the engine hold anything.
+    Scramble { seed: u64, scope: Scrambled, values: u8 },
 }

@@ -2,20 +2,29 @@
 
 use std::sync::Arc;
 
-use daruma_engine::{Effect, Input};
+use daruma_engine::laboratory::{Dictionary, Garbage, Scope, Values};
+use daruma_engine::{Destination, Effect, Input};
 use daruma_store::{MemoryStore, Store};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, Hash, Message, Promise, RecoveredJournal, ReplicaId,
-    Report, Statement, VoteKind,
+    Block, Certificate, CertifiedBlock, Hash, Message, Promise, PublicKey, RecoveredJournal,
+    ReplicaId, Report, Statement, VoteKind,
 };
 
 use super::oracles::Oracles;
 use super::replica::Replica;
+use super::step::Scrambled;
 use crate::chain::REPLICAS;
 use crate::limits::EFFECTS_PER_INPUT_MAX;
 
 /// Time between two ticks.
 const TICK_MS: u64 = 25;
+
+/// Ticks from one time that the ledger tells where it stands to the next.
+const HEAD_TICKS: u64 = 4;
+
+/// The modules of an engine, as the names of its variables begin.
+const MODULES: [&str; 7] =
+    ["attest.", "engine.", "links.", "monitor.", "pool.", "replication.", "view."];
 
 /// One engine, and all that the fuzzer knows of it.
 #[derive(Debug)]
@@ -35,12 +44,16 @@ pub(crate) struct World {
     pub(super) own_report: Option<Report>,
     /// Power is lost after so many effects.
     pub(super) power_left: Option<u8>,
+    /// Clients whose nonces the engine asked for.
+    asked: Vec<PublicKey>,
+    /// All that was said, for memories that hold what does not belong there.
+    dictionary: Dictionary,
 }
 
 impl World {
     pub(crate) fn new(own: u16) -> Self {
         let own = ReplicaId(own % REPLICAS);
-        let (replica, effects) = Self::start(own, &MemoryStore::new(), None);
+        let (replica, effects) = Self::start(own, &MemoryStore::new(), None, false);
         let mut world = Self {
             replica,
             oracles: Oracles::new(own),
@@ -51,6 +64,8 @@ impl World {
             statements: Vec::new(),
             own_report: None,
             power_left: None,
+            asked: Vec::new(),
+            dictionary: Dictionary::default(),
         };
         world.begin(effects);
         world
@@ -60,10 +75,11 @@ impl World {
         own: ReplicaId,
         store: &MemoryStore,
         journal: Option<RecoveredJournal>,
+        damaged: bool,
     ) -> (Replica, Vec<Effect>) {
-        match Replica::start(own, store, journal) {
+        match Replica::start(own, store, journal, damaged) {
             Ok(started) => started,
-            Err(error) => panic!("an undamaged ledger does not open: {error}"),
+            Err(error) => panic!("a replica does not start: {error}"),
         }
     }
 
@@ -76,19 +92,55 @@ impl World {
     /// A restart from the disk, or from the disk with this journal.
     pub(super) fn restart(&mut self, journal: Option<RecoveredJournal>) {
         self.power_left = None;
-        let recovered = self.replica.store.recover_journal();
-        assert!(
-            recovered.as_ref().is_ok_and(|recovered| recovered.dropped == 0),
-            "rows of an undamaged journal are lost: {recovered:?}"
-        );
-        let (replica, effects) = Self::start(self.replica.id, &self.replica.store, journal);
+        self.asked.clear();
+        let damaged = self.oracles.damaged;
+        let (replica, effects) =
+            Self::start(self.replica.id, &self.replica.store, journal, damaged);
         self.replica = replica;
         self.begin(effects);
     }
 
     pub(super) fn tick(&mut self) {
         self.now_ms = self.now_ms.saturating_add(TICK_MS);
+        self.oracles.ticked();
         self.input(Input::Tick { now_ms: self.now_ms });
+        // A node's ledger does so now and then.
+        if (self.now_ms / TICK_MS).is_multiple_of(HEAD_TICKS) {
+            self.tell_head();
+        }
+    }
+
+    /// The ledger says where it stands, unless it has blocks to execute: then it says so after them.
+    pub(super) fn tell_head(&mut self) {
+        if !self.replica.decided.is_empty() {
+            return;
+        }
+        let effects = self.replica.tell_head();
+        self.perform(effects);
+    }
+
+    /// The ledger answers what it was asked.
+    pub(super) fn tell_nonces(&mut self) {
+        let asked = core::mem::take(&mut self.asked);
+        if !asked.is_empty() {
+            let effects = self.replica.tell_nonces(&asked);
+            self.perform(effects);
+        }
+    }
+
+    /// Variables of the engine are set to anything.
+    pub(super) fn scramble(&mut self, seed: u64, scope: Scrambled, values: u8) {
+        self.oracles.fault();
+        let scope = match scope {
+            Scrambled::All => Scope::All,
+            Scrambled::Some(of_256) => Scope::Some(u32::from(of_256) * 1000 / 256),
+            Scrambled::Module(which) => Scope::Named(MODULES[usize::from(which) % MODULES.len()]),
+        };
+        let values = [Values::Mixed, Values::Replayed, Values::Largest, Values::Zero]
+            [usize::from(values % 4)];
+        let replicas = usize::from(REPLICAS);
+        let mut garbage = Garbage::new(seed, scope, values, &self.dictionary, replicas);
+        self.replica.engine.scramble(&mut garbage);
     }
 
     /// One input, and everything that it leads to.
@@ -100,23 +152,31 @@ impl World {
     /// `from` sends `message`; the door decides.
     pub(super) fn receive(&mut self, from: ReplicaId, message: Message) {
         self.learn(&message);
+        self.dictionary.note(from, &message);
         let effects = self.replica.receive(from, message);
         self.perform(effects);
     }
 
     /// The ledger executes the next decided block. An engine that was damaged may decide one that is
-    /// not the next: the node restarts.
+    /// not the next: it is told where the ledger stands.
     pub(super) fn execute(&mut self) {
         match self.replica.execute() {
             Ok(effects) => self.perform(effects),
-            Err(_) if self.oracles.damaged => self.restart(None),
+            Err(_) if self.oracles.damaged => {
+                let effects = self.replica.tell_head();
+                self.perform(effects);
+            }
             Err(error) => panic!("the ledger refuses what the engine decided: {error}"),
         }
     }
 
     /// Does what a driver does, in order, while there is power.
     fn perform(&mut self, effects: Vec<Effect>) {
-        assert!(effects.len() <= EFFECTS_PER_INPUT_MAX, "{} effects at once", effects.len());
+        let count = effects.len();
+        assert!(
+            count <= EFFECTS_PER_INPUT_MAX || !self.oracles.settled(),
+            "{count} effects at once"
+        );
         for effect in effects {
             match &mut self.power_left {
                 Some(0) => return self.restart(None),
@@ -132,13 +192,11 @@ impl World {
                         return self.restart(None);
                     }
                     for (to, message) in then {
-                        self.oracles.sent(to, &message);
-                        self.learn(&message);
+                        self.sends(to, &message);
                     }
                 }
                 Effect::Send { to, message } => {
-                    self.oracles.sent(to, &message);
-                    self.learn(&message);
+                    self.sends(to, &message);
                 }
                 Effect::Execute(block) => {
                     self.oracles.executes(&block);
@@ -152,10 +210,17 @@ impl World {
                     assert!(from <= head || self.oracles.damaged, "{from} is not in the ledger");
                 }
                 // A ledger may take as long as it likes to answer.
-                Effect::Pooled(_) | Effect::LookUpNonces(_) => {}
+                Effect::LookUpNonces(clients) => self.asked = clients,
+                Effect::Pooled(_) => {}
             }
         }
-        self.oracles.bounded(&self.replica.engine.status());
+        self.oracles.bounded(&self.replica.engine);
+    }
+
+    fn sends(&mut self, to: Destination, message: &Message) {
+        self.oracles.sent(to, message);
+        self.learn(message);
+        self.dictionary.note(self.replica.id, message);
     }
 
     fn learn_promise(&mut self, promise: &Promise) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Unstructured};
 use daruma_automaton_api::serde_json::Value;
-use daruma_ledger::{LedgerReader, StateKey, verify_state_proof};
-use daruma_store::{Column, MemoryStore};
-use daruma_types::{Block, CertifiedBlock, Hash, Height, ReplicaId, VoteKind};
+use daruma_ledger::{Depth, LedgerError, LedgerReader, StateKey, verify_state_proof};
+use daruma_store::{Column, MemoryStore, Store};
+use daruma_types::{Hash, Height};
 
 use super::patches::{Patch, patched};
 use crate::chain::{Chain, chain, history};
@@ -39,6 +39,9 @@ pub(super) fn run(bytes: &[u8]) {
         apply(&store, damage);
     }
     use_rows(&store);
+    // What a quick opening makes of it, which looks at less, is as sound as far as it looked.
+    let _ = chain().open(&Arc::new(store.copy()), Depth::Recent);
+    repair(&store);
 }
 
 fn apply(store: &MemoryStore, damage: Damage) {
@@ -56,11 +59,15 @@ fn apply(store: &MemoryStore, damage: Damage) {
         Damage::Lost { .. } => None,
         Damage::Replaced { bytes, .. } => Some(bytes),
         Damage::Patched { patches, .. } => {
-            store.row(column, key).map(|value| patched(value, &patches))
+            raw(store, column, key).map(|value| patched(value, &patches))
         }
-        Damage::Swapped { with, .. } => nth(with).and_then(|other| store.row(column, other)),
+        Damage::Swapped { with, .. } => nth(with).and_then(|other| raw(store, column, other)),
     };
     store.damage(column, key, value);
+}
+
+fn raw(store: &MemoryStore, column: Column, key: &[u8]) -> Option<Vec<u8>> {
+    store.row(column, key).ok().flatten()
 }
 
 fn use_rows(store: &Arc<MemoryStore>) {
@@ -92,22 +99,35 @@ fn use_rows(store: &Arc<MemoryStore>) {
         let _ = automaton.query(&state, "value", &Value::Null);
         let _ = state.finish();
     }
-    let Ok(mut ledger) = chain().open(store) else { return };
-    let head = ledger.head().claim.clone();
-    let transactions = vec![chain().transaction(0, 1_000, false, 1)];
-    let block = Block::build(
-        chain().id(),
-        head.height.next(),
-        head.hash,
-        ReplicaId(0),
-        9_000,
-        transactions,
-    );
-    let signers = (0..3).map(ReplicaId).collect();
-    let ballot = daruma_types::Ballot(2);
-    let (height, hash) = (block.header.height, block.hash());
-    let certificate = chain().certificate(VoteKind::Commit, ballot, height, hash, signers);
-    let _ = ledger.execute(&CertifiedBlock { block: Arc::new(block), certificate });
+}
+
+/// Opens the ledger: what it holds then is the beginning of the history, and what lacks can be executed.
+fn repair(store: &Arc<MemoryStore>) {
+    let (mut ledger, repairs) = match chain().open(store, Depth::Whole) {
+        Ok(opened) => opened,
+        // Nothing of ours was left, and the row that names the chain names another.
+        Err(LedgerError::OtherChain { .. }) => return,
+        Err(error) => panic!("a damaged ledger does not open: {error}"),
+    };
+    let (blocks, statements) = (&history().blocks, &history().statements);
+    let head = ledger.head().statement;
+    let height = head.height.0 as usize;
+    if let Some(last) = height.checked_sub(1) {
+        assert_eq!(Some(&head), statements.get(last), "a head that never was");
+    }
+    let reader = ledger.reader();
+    for (block, height) in blocks.iter().zip((1..=height as u64).map(Height)) {
+        let found = reader.certified_block(height);
+        assert!(found.as_ref().is_ok_and(|found| found.as_ref() == Some(block)), "{found:?}");
+    }
+    if let Ok((_, again)) = chain().open(&Arc::new(store.copy()), Depth::Whole) {
+        assert!(again.is_empty(), "repaired {repairs:?}, and once more: {again:?}");
+    }
+    for block in blocks.iter().skip(height) {
+        let executed = ledger.execute(block);
+        assert!(executed.is_ok(), "a repaired ledger does not go on: {executed:?}");
+    }
+    assert_eq!(Some(&ledger.head().statement), statements.last(), "another state");
 }
 
 /// A proof from damaged rows that verifies against the true root proves the truth.

@@ -163,8 +163,8 @@ pub(super) fn run(bytes: &[u8]) {
                 let keys = store.keys(Column::Journal);
                 let Some(index) = usize::from(row).checked_rem(keys.len()) else { continue };
                 let key = &keys[index];
-                let value = patches
-                    .and_then(|patches| Some(patched(store.row(Column::Journal, key)?, &patches)));
+                let row = store.row(Column::Journal, key).ok().flatten();
+                let value = patches.and_then(|patches| Some(patched(row?, &patches)));
                 store.damage(Column::Journal, key, value);
                 damaged = true;
                 model = Model::of(&recovered(&store, true));

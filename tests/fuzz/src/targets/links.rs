@@ -77,7 +77,7 @@ pub(super) fn run(bytes: &[u8]) {
 }
 
 fn start(id: u16) -> Replica {
-    match Replica::start(ReplicaId(id), &MemoryStore::new(), None) {
+    match Replica::start(ReplicaId(id), &MemoryStore::new(), None, false) {
         Ok((replica, _)) => replica,
         Err(error) => panic!("an empty ledger does not open: {error}"),
     }
