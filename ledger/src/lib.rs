@@ -24,6 +24,7 @@
 //! RocksDB, the receipts and the synced write included: 9, 12 and 32 microseconds on the same machine.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
+mod adopting;
 mod error;
 mod execute;
 mod keys;

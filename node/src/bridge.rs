@@ -78,6 +78,7 @@ pub(crate) async fn events(
             Ok(DriverEvent::Executed { header, hash, transactions }) => {
                 LedgerEvent::Executed { header, hash, transactions }
             }
+            Ok(DriverEvent::Truncated { from, to }) => LedgerEvent::Truncated { from, to },
             Ok(DriverEvent::Attested { certificate, transactions }) => {
                 LedgerEvent::Attested { certificate, transactions }
             }
@@ -175,6 +176,7 @@ impl Health {
             ("refusedMessages", count(&self.counters.refused)),
             ("disbelievedMessages", count(&self.counters.disbelieved)),
             ("contradictoryVotes", count(&self.counters.equivocations)),
+            ("conflictingCertificates", count(&self.counters.forks)),
             ("droppedBulk", count(&self.counters.dropped)),
         ]
     }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_store::{
-    Batch, CHAIN, Class, Column, HEAD, Head, Row, Store, StoreError, Trust,
+    Batch, CHAIN, Class, Column, HEAD, Head, Store, StoreError, Trust,
     limits::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX},
 };
 use daruma_types::{ChainId, Hash, HeadClaim, Height, Statement, codec};
@@ -330,15 +330,19 @@ impl Opening {
     fn quarantine(&self, column: Column, key: &[u8], batch: &mut Batch) -> Result<(), LedgerError> {
         batch.delete(column, key);
         let Ok(value) = found(self.store().row(column, key))? else { return Ok(()) };
-        let kept: Vec<Row> = match self.store().rows(Column::Quarantine, b"", QUARANTINE_ROWS_MAX) {
-            Ok(kept) => kept,
-            Err(StoreError::Damaged { .. }) => return Ok(()),
-            Err(failed) => return Err(failed.into()),
-        };
-        if kept.len() < QUARANTINE_ROWS_MAX && value.len() <= QUARANTINE_BYTES_MAX {
+        if quarantine_room(self.store())? > 0 && value.len() <= QUARANTINE_BYTES_MAX {
             batch.put(Column::Quarantine, column.quarantine_key(key), value);
         }
         Ok(())
+    }
+}
+
+/// How many more rows the quarantine takes.
+pub(crate) fn quarantine_room(store: &dyn Store) -> Result<usize, LedgerError> {
+    match store.rows(Column::Quarantine, b"", QUARANTINE_ROWS_MAX) {
+        Ok(kept) => Ok(QUARANTINE_ROWS_MAX.saturating_sub(kept.len())),
+        Err(StoreError::Damaged { .. }) => Ok(0),
+        Err(failed) => Err(failed.into()),
     }
 }
 

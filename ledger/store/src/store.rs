@@ -96,6 +96,13 @@ pub trait Store: Send + Sync {
     /// That the write failed.
     fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError>;
 
+    /// Forgets all votes, bodies and prepared certificates, which were for a chain that is given up
+    /// (DESIGN 4.2, conflict): reported in a view change, they would lead back to it. View and floor stay.
+    ///
+    /// # Errors
+    /// That the write failed.
+    fn forget_promises(&self) -> Result<(), StoreError>;
+
     /// Reads the journal as it is. What does not decode, or does not hash to its own name, is left out and
     /// counted: a damaged journal is a transient fault, from which the engine recovers by itself.
     ///

@@ -117,6 +117,16 @@ impl<B: Backend> Store for Tables<B> {
         Ok(clean)
     }
 
+    fn forget_promises(&self) -> Result<(), StoreError> {
+        let mut marks = self.marks();
+        let mut next = marks.clone();
+        let mut batch = Batch::default();
+        next.forget(&mut batch);
+        self.backend.write(batch, Sync::Yes)?;
+        *marks = next;
+        Ok(())
+    }
+
     fn recover_journal(&self) -> Result<Recovered, StoreError> {
         Ok(journal::recover(&self.backend))
     }

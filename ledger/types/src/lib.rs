@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "arbitrary"))]
 extern crate std;
 
+mod adoption;
 mod attestation;
 mod block;
 mod certificate;
@@ -33,6 +34,7 @@ mod thresholds;
 mod transaction;
 mod view_change;
 
+pub use adoption::Adoption;
 pub use attestation::{Attestation, StateCertificate, Statement};
 pub use block::{Block, CertifiedBlock, Header};
 pub use certificate::{Certificate, Vote, VoteKind};

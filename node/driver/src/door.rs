@@ -82,6 +82,11 @@ impl Door {
         }
     }
 
+    /// Forgets nonces: the ledger no longer is what it was.
+    pub(crate) fn forget(&self) {
+        lock(&self.nonces).clear();
+    }
+
     /// Checks a client's transaction: size, signature, the automaton's admission, the nonce.
     pub(crate) fn check_submission(&self, transaction: &Transaction) -> Result<(), Refused> {
         if let Some(last) = self.last_nonce(&transaction.client)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use daruma_types::{Hash, Header, StateCertificate};
+use daruma_types::{Hash, Header, Height, StateCertificate};
 
 /// Something that happened, for subscribers.
 #[derive(Debug, Clone)]
@@ -16,6 +16,13 @@ pub enum DriverEvent {
         hash: Hash,
         /// Its transactions' names, in order.
         transactions: Arc<[Hash]>,
+    },
+    /// Blocks were given up for another certified chain: once more than `f` replicas were faulty.
+    Truncated {
+        /// The head before.
+        from: Height,
+        /// The head now; what follows is executed again.
+        to: Height,
     },
     /// `f+1` or more replicas attest a block's state.
     Attested {
@@ -57,6 +64,8 @@ pub struct Counters {
     pub journal_fails: AtomicBool,
     /// Whether nothing is executed because the ledger cannot be written.
     pub ledger_fails: AtomicBool,
+    /// Times a valid certificate was found to contradict the own chain.
+    pub forks: AtomicU64,
     /// Syncs of the journal.
     pub syncs: AtomicU64,
 }

@@ -12,7 +12,7 @@ use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRe
 use daruma_network::Network;
 use daruma_store::Store;
 use daruma_types::{
-    CertifiedBlock, Hash, Height, Message, PublicKey, StateCertificate, Statement, codec,
+    Adoption, CertifiedBlock, Hash, Height, Message, PublicKey, StateCertificate, Statement, codec,
     limits as wire,
 };
 use tokio::sync::broadcast;
@@ -46,10 +46,8 @@ impl Executor {
             match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
                 Ok(LedgerWork::Execute(block)) => self.execute(&block),
                 Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
-                Ok(LedgerWork::Stand) => {
-                    let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
-                    let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
-                }
+                Ok(LedgerWork::Stand) => self.stand(),
+                Ok(LedgerWork::Adopt(blocks, tie)) => self.adopt(&blocks, tie),
                 Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -105,6 +103,43 @@ impl Executor {
         self.tell(executed.statement, executed.nonces);
     }
 
+    /// Tells where the ledger stands, for an engine that is made anew.
+    fn stand(&self) {
+        let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
+        let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
+    }
+
+    /// Compares another chain's blocks with our own, and gives up our own where they part if the
+    /// conflict rule says so.
+    fn adopt(&mut self, blocks: &[CertifiedBlock], tie: bool) {
+        let from = self.ledger.head().claim.height;
+        match self.ledger.adopt(blocks, tie) {
+            Ok(Adoption::Adopted { to }) => {
+                error!(%from, %to, "blocks were given up for another certified chain");
+                self.changed(from);
+            }
+            Ok(adoption) => {
+                let input = Box::new(Input::Adoption(adoption));
+                let _stopped = self.engine.send(Work::Input(input));
+            }
+            Err(failure) => {
+                error!(%failure, "another chain's blocks could not be compared");
+                if self.repair(&failure) {
+                    self.changed(from);
+                }
+            }
+        }
+    }
+
+    /// The ledger is no longer what it was: everybody is told.
+    fn changed(&mut self, from: Height) {
+        let to = self.ledger.head().claim.height;
+        self.door.forget();
+        self.unattested.clear();
+        let _unheard = self.events.send(DriverEvent::Truncated { from, to });
+        self.stand();
+    }
+
     /// Repairs what was found damaged on the way. False if the disk does not let it.
     fn repair(&mut self, damage: &LedgerError) -> bool {
         warn!(%damage, "the ledger is checked and repaired");
@@ -112,6 +147,7 @@ impl Executor {
         match self.ledger.check_again(Depth::Whole) {
             Ok(repairs) => {
                 tell_repairs(&repairs);
+                self.door.forget();
                 true
             }
             Err(failure) => {

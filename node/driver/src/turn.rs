@@ -33,7 +33,8 @@ pub(crate) enum Work {
     Input(Box<Input>),
     /// Checked transactions of clients, with where each answer goes.
     Submit(Vec<(Transaction, Answer)>),
-    /// Where the ledger stands, in answer to [`LedgerWork::Stand`]: the engine is made anew.
+    /// Where the ledger stands, in answer to [`LedgerWork::Stand`], or because it gave up blocks for
+    /// another chain: the engine is made anew.
     Rebuild(Box<EngineHead>),
     /// Finish.
     Stop,
@@ -47,6 +48,8 @@ pub(crate) enum LedgerWork {
     LookUp(Vec<PublicKey>),
     /// Tell of these attestations, and keep them.
     Attested(StateCertificate),
+    /// Compare these blocks of another chain, [`Effect::Adopt`].
+    Adopt(Vec<CertifiedBlock>, bool),
     /// Say where the ledger stands once all of this is done.
     Stand,
 }
@@ -74,8 +77,19 @@ pub(crate) struct EngineThread {
     pub(crate) tick: Duration,
 }
 
+impl Turn {
+    /// Tells clients that nothing is pending: they are to come back.
+    fn refuse(self) {
+        for (answer, _) in self.answers {
+            answer(Err(Refused::Pool(PoolRefusal::Full { pending: 0 })));
+        }
+    }
+}
+
 /// Why an engine no longer serves.
 enum Ended {
+    /// Its ledger gave up blocks for another chain, and stands there.
+    Replaced(Box<EngineHead>),
     /// It was told to stop.
     Stopped,
     /// A promise was refused.
@@ -98,6 +112,9 @@ struct Turn {
     executions: Vec<CertifiedBlock>,
     attested: Vec<StateCertificate>,
     look_ups: Vec<Vec<PublicKey>>,
+    adoptions: Vec<(Vec<CertifiedBlock>, bool)>,
+    /// The ledger is another: all of this is of an engine that is no more.
+    rebuild: Option<Box<EngineHead>>,
     servings: Vec<Serving>,
     answers: Vec<(Answer, Result<(), PoolRefusal>)>,
 }
@@ -108,12 +125,15 @@ impl EngineThread {
         let mut first = Some(effects);
         loop {
             let ended = self.serve(first.take().unwrap_or_default())?;
-            let Ended::Failed(cause) = ended else { return Ok(()) };
-            let at = self.rebuilding.plan(cause, Instant::now());
-            match self.rebuild(at)? {
-                Some(effects) => first = Some(effects),
-                None => return Ok(()),
-            }
+            first = match ended {
+                Ended::Stopped => return Ok(()),
+                Ended::Replaced(head) => Some(self.renew(*head)?),
+                Ended::Failed(cause) => {
+                    let at = self.rebuilding.plan(cause, Instant::now());
+                    let Some(effects) = self.rebuild(at)? else { return Ok(()) };
+                    Some(effects)
+                }
+            };
         }
     }
 
@@ -144,6 +164,10 @@ impl EngineThread {
                 // A late tick is not made up for: ticks measure patience, and a stalled process
                 // must not run out of it all at once.
                 next_tick = Instant::now() + self.tick;
+            }
+            if let Some(head) = turn.rebuild.take() {
+                turn.refuse();
+                return Ok(Ended::Replaced(head));
             }
             if let Some(cause) = self.perform(turn)? {
                 return Ok(Ended::Failed(cause));
@@ -230,8 +254,8 @@ impl EngineThread {
                 }
                 self.sort(effects, turn);
             }
-            // Of an engine made anew twice, the first answer was for one that is no more.
-            Work::Rebuild(_) | Work::Stop => {}
+            Work::Rebuild(head) => turn.rebuild = Some(head),
+            Work::Stop => {}
         }
     }
 
@@ -254,6 +278,7 @@ impl EngineThread {
                 Effect::Execute(block) => turn.executions.push(block),
                 Effect::Attested(certificate) => turn.attested.push(certificate),
                 Effect::LookUpNonces(clients) => turn.look_ups.push(clients),
+                Effect::Adopt { blocks, tie } => turn.adoptions.push((blocks, tie)),
                 Effect::ServeBlocks { to, from, count } => {
                     turn.servings.push(Serving { to, from, count });
                 }
@@ -265,12 +290,10 @@ impl EngineThread {
 
     /// Does what a turn came to. If its promises are refused, nothing that follows from them is done,
     /// and the cause is given.
-    fn perform(&mut self, turn: Turn) -> Result<Option<Cause>, DriverError> {
-        self.send(turn.before);
+    fn perform(&mut self, mut turn: Turn) -> Result<Option<Cause>, DriverError> {
+        self.send(std::mem::take(&mut turn.before));
         if let Some(cause) = self.promise(&turn.promises) {
-            for (answer, _) in turn.answers {
-                answer(Err(Refused::Pool(PoolRefusal::Full { pending: 0 })));
-            }
+            turn.refuse();
             return Ok(Some(cause));
         }
         self.send(turn.after);
@@ -285,6 +308,10 @@ impl EngineThread {
                 Ok(()) | Err(TrySendError::Full(_)) => {}
                 Err(TrySendError::Disconnected(_)) => return Err(DriverError::Stopped),
             }
+        }
+        for (blocks, tie) in turn.adoptions {
+            // Asked again in time.
+            let _full = self.ledger.try_send(LedgerWork::Adopt(blocks, tie));
         }
         for clients in turn.look_ups {
             // Asked again at the next full check.
@@ -352,6 +379,10 @@ impl EngineThread {
             Observation::Equivocation { replica, ballot, height } => {
                 Counters::count(&counters.equivocations);
                 warn!(%replica, %ballot, %height, "a replica contradicts itself");
+            }
+            Observation::Forked { height } => {
+                Counters::count(&counters.forks);
+                error!(%height, "a valid certificate contradicts the chain of this replica");
             }
             Observation::Diverged { height } => {
                 Counters::count(&counters.diverged);

@@ -1,5 +1,6 @@
 //! The resolver: owns the modules and passes information between them (thesis 3.2; DESIGN 4).
 
+mod forking;
 #[cfg(feature = "laboratory")]
 #[path = "laboratory/engine.rs"]
 mod laboratory;
@@ -17,6 +18,7 @@ use daruma_types::{
 
 use crate::attest::Attestations;
 use crate::config::Context;
+use crate::conflict::Conflict;
 use crate::link::Links;
 use crate::monitor::{Monitor, Progress};
 use crate::outbox::Outbox;
@@ -51,6 +53,7 @@ pub struct Engine {
     links: Links,
     pool: Pool,
     attestations: Attestations,
+    conflict: Conflict,
     peers: Vec<Peer>,
     now_ms: u64,
     ticks: u64,
@@ -97,6 +100,7 @@ impl Engine {
             links: Links::new(replicas),
             pool: Pool::default(),
             attestations,
+            conflict: Conflict::default(),
             peers: vec![Peer::default(); replicas],
             now_ms: 0,
             ticks: 0,
@@ -150,6 +154,7 @@ impl Engine {
                     }
                 }
             }
+            Input::Adoption(adoption) => self.on_adoption(adoption),
             Input::Executed { statement, nonces } => {
                 self.replication.on_executed(statement, &nonces, &mut self.pool);
                 self.monitor.executed();
@@ -188,6 +193,7 @@ impl Engine {
         self.views.iterate(&self.replication, &self.context, out);
         let heads = self.peer_heads();
         self.replication.catch_up_tick(&heads, &self.context, out);
+        self.conflict_tick(out);
         let reports = self.reports_for_new_view();
         self.replication.want_bodies(&reports, &self.context, out);
         let executed = self.replication.executed().height;
@@ -239,6 +245,8 @@ impl Engine {
                     self.replication.on_prepared_certificate(certificate, context);
                 }
                 VoteKind::Commit => {
+                    let own = self.replication.own_chain();
+                    self.conflict.on_certificate(from, &certificate, own, out);
                     let decided = certificate.clone();
                     self.replication.on_commit_certificate(decided, context, out);
                     self.tell_views(from, Message::Certificate(certificate), out);
@@ -257,6 +265,8 @@ impl Engine {
             }
             Message::Fetch { from: first, count } => self.serve(from, first, count, out),
             Message::Blocks(blocks) => {
+                self.look_for_conflict(from, &blocks, out);
+                let context = &self.context;
                 if self.replication.on_blocks(from, blocks, context, out) {
                     let heads = self.peer_heads();
                     self.replication.fetch(&heads, &self.context, out);

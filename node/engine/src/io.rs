@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, CertifiedBlock, HeadClaim, Height, Message, Promise, PublicKey, ReplicaId,
+    Adoption, Ballot, CertifiedBlock, HeadClaim, Height, Message, Promise, PublicKey, ReplicaId,
     StateCertificate, Statement, Transaction, View,
 };
 
@@ -55,6 +55,9 @@ pub enum Input {
         /// The state after it.
         statement: Statement,
     },
+    /// What the ledger found when it compared the blocks of [`Effect::Adopt`] with its own. If it gave
+    /// up blocks, the engine is made anew instead.
+    Adoption(Adoption),
 }
 
 impl Input {
@@ -74,7 +77,9 @@ impl Input {
             Self::Tick { .. }
             | Self::Submitted { .. }
             | Self::Executed { .. }
-            | Self::Ledger { .. } => false,
+            | Self::Ledger { .. }
+            | Self::Nonces { .. }
+            | Self::Adoption(_) => false,
         }
     }
 }
@@ -110,6 +115,16 @@ pub enum Effect {
     /// head. Answered by [`Input::Executed`]. From an engine whose memory was repaired it may be
     /// another one: then it is not executed, and answered by [`Input::Ledger`].
     Execute(CertifiedBlock),
+    /// Compare these blocks of another certified chain with the ledger's own. Where they part, give up
+    /// the own blocks above and keep them as evidence; with `tie` only if the certificate of the other's
+    /// first block ranks higher than the own, by (ballot, hash). Then the engine is made anew from ledger
+    /// and journal; otherwise [`Input::Adoption`] says what was found.
+    Adopt {
+        /// Blocks one above the other.
+        blocks: Vec<CertifiedBlock>,
+        /// Whether both chains have equal support.
+        tie: bool,
+    },
     /// Send `to` committed blocks from the ledger, as many as one message holds.
     ServeBlocks {
         /// Who asked.
@@ -158,6 +173,12 @@ pub enum Observation {
         /// The ballot.
         ballot: Ballot,
         /// The height.
+        height: Height,
+    },
+    /// A valid commit certificate contradicts this replica's chain: once more than `f` replicas were
+    /// faulty.
+    Forked {
+        /// The height of the block that is not on our chain.
         height: Height,
     },
     /// `f+1` replicas attest another state at this height than this replica computed.

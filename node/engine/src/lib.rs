@@ -26,6 +26,7 @@ extern crate std;
 mod admission;
 mod attest;
 mod config;
+mod conflict;
 mod engine;
 #[cfg(test)]
 mod fixtures;

@@ -133,6 +133,7 @@ mod tests {
             | Effect::Execute(_)
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
+            | Effect::Adopt { .. }
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => None,

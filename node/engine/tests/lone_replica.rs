@@ -137,6 +137,7 @@ fn words(effects: Vec<Effect>) -> Vec<String> {
             | Effect::ServeBlocks { .. }
             | Effect::Pooled(_)
             | Effect::Attested(_)
+            | Effect::Adopt { .. }
             | Effect::LookUpNonces(_) => {}
         }
     }

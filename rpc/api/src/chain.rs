@@ -64,6 +64,14 @@ impl<'de> Deserialize<'de> for BlockSelector {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum HeadEvent {
+    /// The node gave up the blocks above `cursor` for another certified chain, which only more than `f`
+    /// faulty replicas can make necessary. The heads that follow are those of the chain it is on now.
+    Truncated {
+        /// Heights given up that had been told.
+        truncated: Number,
+        /// The last height that stays.
+        cursor: Number,
+    },
     /// The subscriber was too slow, or the node no longer has some blocks: heights up to `cursor` were
     /// left out. Subscribing again from an earlier cursor replays what the node still has.
     Lagged {
@@ -104,7 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn both_head_events_are_told_apart() {
+    fn head_events_are_told_apart() {
+        let truncated = HeadEvent::Truncated { truncated: Number(2), cursor: Number(7) };
+        let text = serde_json::to_string(&truncated).unwrap();
+        assert_eq!(text, "{\"truncated\":2,\"cursor\":7}");
+        assert_eq!(serde_json::from_str::<HeadEvent>(&text).unwrap(), truncated);
         let lagged = HeadEvent::Lagged { lagged: Number(2), cursor: Number(9) };
         let text = serde_json::to_string(&lagged).unwrap();
         assert_eq!(text, "{\"lagged\":2,\"cursor\":9}");

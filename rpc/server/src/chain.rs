@@ -98,7 +98,12 @@ struct Gone;
 impl Heads {
     async fn run(&mut self) -> Result<(), Gone> {
         let mut executed = self.context.executed.subscribe();
+        let mut truncated = self.context.truncated.subscribe();
         loop {
+            if truncated.has_changed().map_err(|_| Gone)? {
+                let (_, to) = *truncated.borrow_and_update();
+                self.go_back(to).await?;
+            }
             let latest = *executed.borrow_and_update();
             while self.next <= latest {
                 self.send_some(latest).await?;
@@ -106,6 +111,7 @@ impl Heads {
             self.replaying = false;
             tokio::select! {
                 changed = executed.changed() => changed.map_err(|_| Gone)?,
+                changed = async { truncated.clone().changed().await } => changed.map_err(|_| Gone)?,
                 () = self.sink.closed() => return Err(Gone),
             }
         }
@@ -136,6 +142,17 @@ impl Heads {
             self.next += 1;
         }
         Ok(())
+    }
+
+    /// Blocks above `to` were given up: says so if some of them were told.
+    async fn go_back(&mut self, to: u64) -> Result<(), Gone> {
+        let told = self.next - 1;
+        if told <= to {
+            return Ok(());
+        }
+        self.next = to + 1;
+        let (truncated, cursor) = (Number(told - to), Number(to));
+        self.send(&HeadEvent::Truncated { truncated, cursor }).await
     }
 
     async fn leave_out(&mut self, last: u64) -> Result<(), Gone> {

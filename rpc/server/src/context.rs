@@ -20,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) accepted: RecentlyAccepted,
     /// The last executed height, as the subscriptions wait for it.
     pub(crate) executed: watch::Sender<u64>,
+    /// How often blocks were given up, and the head after the last time.
+    pub(crate) truncated: watch::Sender<(u64, u64)>,
     pub(crate) methods: std::sync::OnceLock<Vec<String>>,
     certificates: Mutex<BTreeMap<Height, Arc<StateCertificate>>>,
     reads: Arc<Semaphore>,
@@ -42,6 +44,7 @@ impl Context {
             waiters: Waiters::new(limits::WAITERS_MAX),
             accepted: RecentlyAccepted::new(),
             executed: watch::Sender::new(executed.0),
+            truncated: watch::Sender::new((0, 0)),
             methods: std::sync::OnceLock::new(),
             certificates: Mutex::default(),
             reads: Arc::new(Semaphore::new(limits::READS_MAX)),
@@ -74,6 +77,15 @@ impl Context {
             tracing::error!(%error, "a read panicked");
             Err(RpcFailure::new(ErrorKind::Internal, "the read failed inside the node"))
         })
+    }
+
+    /// The ledger gave up its blocks above `height`: what was kept of them is worth nothing.
+    pub(crate) fn truncated_to(&self, height: Height) {
+        let mut kept = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|at, _| *at <= height);
+        drop(kept);
+        self.executed.send_modify(|executed| *executed = height.0.min(*executed));
+        self.truncated.send_modify(|(count, to)| (*count, *to) = (*count + 1, height.0));
     }
 
     /// Tells the subscriptions. Events that were overtaken by a look at the ledger are old news.

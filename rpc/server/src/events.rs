@@ -22,6 +22,10 @@ pub(crate) async fn follow(context: Arc<Context>, mut events: broadcast::Receive
                     resolve_at(&context, BTreeSet::from([header.height])).await;
                 }
             }
+            Ok(LedgerEvent::Truncated { from, to }) => {
+                tracing::error!(%from, %to, "the ledger gave up blocks");
+                context.truncated_to(to);
+            }
             Ok(LedgerEvent::Attested { certificate, transactions }) => {
                 if !context.is_enough(&certificate) {
                     continue;

@@ -124,6 +124,14 @@ pub enum LedgerEvent {
         /// The names of its transactions, in order.
         transactions: Arc<[Hash]>,
     },
+    /// Blocks were given up for another certified chain, which only more than `f` faulty replicas can
+    /// make necessary: what comes next is executed again from there.
+    Truncated {
+        /// The head before.
+        from: Height,
+        /// The head now.
+        to: Height,
+    },
     /// Events were lost on the way here: the ledger knows what they told.
     Missed {
         /// How many.

@@ -159,6 +159,9 @@ impl Names {
             Observation::Equivocation { replica, ballot, height } => {
                 format!("saw {replica} contradict itself at height {height} in ballot {ballot}")
             }
+            Observation::Forked { height } => {
+                format!("sees another certified chain at height {height}")
+            }
             Observation::Diverged { height } => {
                 format!("differs from f+1 others at height {height}")
             }

@@ -364,6 +364,7 @@ impl World {
                 }
                 // The ledger's answer would change nothing here: no memory was ever wrong.
                 Effect::LookUpNonces(_) => {}
+                Effect::Adopt { .. } => return Err(format!("{id} would leave its chain")),
                 Effect::Pooled(outcomes) => {
                     for refusal in outcomes.into_iter().filter_map(Result::err) {
                         self.record.line(id, format!(": refuses an operation: {refusal}"));

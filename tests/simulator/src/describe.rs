@@ -178,6 +178,7 @@ pub(crate) const fn observation(observation: &Observation) -> &'static str {
         },
         Observation::Equivocation { .. } => "observed: equivocation",
         Observation::Diverged { .. } => "observed: diverged",
+        Observation::Forked { .. } => "observed: another certified chain",
         Observation::Disbelieved { reason, .. } => match reason {
             Disbelief::OutsideWindow => "disbelieved: outside window",
             Disbelief::EmptyBlock => "disbelieved: empty block",

@@ -164,6 +164,7 @@ impl Running {
             | Effect::Execute(_)
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
+            | Effect::Adopt { .. }
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => None,

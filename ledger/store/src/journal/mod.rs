@@ -210,6 +210,20 @@ impl Marks {
         }
     }
 
+    /// Adds to `batch` the end of everything but view and floor.
+    pub(crate) fn forget(&mut self, batch: &mut Batch) {
+        for height in self.votes.keys() {
+            batch.delete(Column::Journal, vote_key(*height));
+        }
+        for (height, bodies) in &self.bodies {
+            for hash in bodies {
+                batch.delete(Column::Journal, body_key(*height, hash));
+            }
+        }
+        batch.delete(Column::Journal, PREPARED);
+        *self = Self { view: self.view, floor: self.floor, ..Self::default() };
+    }
+
     /// Adds to `batch` the end of votes and bodies up to `height`, which is committed.
     pub(crate) fn settle(&self, height: Height, batch: &mut Batch) {
         for settled in self.votes.range(..=height).map(|(height, _)| *height) {

@@ -20,6 +20,7 @@ impl Engine {
             links,
             pool,
             attestations,
+            conflict,
             peers,
             now_ms,
             ticks,
@@ -34,6 +35,7 @@ impl Engine {
         links.scramble(garbage);
         pool.scramble(garbage);
         attestations.scramble(garbage);
+        conflict.scramble(garbage);
         garbage.set("engine.peers", peers, |g| {
             g.each(|g, _| Peer {
                 summary: g.maybe(|g| Some(g.summary())),

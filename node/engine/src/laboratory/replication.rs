@@ -34,6 +34,7 @@ impl Replication {
             in_flight,
             recent,
             promised,
+            trail,
             tellings,
             waiting_for_ledger,
             early,
@@ -107,6 +108,10 @@ impl Replication {
                 .map(|_| (Height(g.number(&[near.saturating_add(1)])), (of_ballot, g.hash())))
                 .collect()
         });
+        garbage.set("replication.trail", trail, |g| {
+            let count = g.size(super::TRAIL_MAX);
+            (0..count).map(|_| (Height(g.number(&[near])), g.hash())).collect()
+        });
         garbage.set("replication.tellings", tellings, |g| {
             let count = g.size(8);
             (0..count).map(|_| Height(g.number(&[near]))).collect()
@@ -154,6 +159,7 @@ impl Replication {
             ("replication.new_view", reports(&self.new_view), replicas),
             ("replication.waiting_new_view", reports(&self.waiting_new_view), replicas),
             ("replication.promised", self.promised.len(), 4 * limits::WINDOW_MAX),
+            ("replication.trail", self.trail.len(), super::TRAIL_MAX),
             ("replication.tellings", self.tellings.len(), super::ledger::RECENT_TELLINGS),
             ("replication.early", self.early.len(), replicas),
             ("replication.early votes", early, EARLY_VOTES_MAX),

@@ -34,6 +34,7 @@ impl Replication {
         let was_accepted = self.slots.get(&height).is_some_and(|slot| slot.accepted == Some(hash));
         self.head = HeadClaim { height, hash, certificate: Some(certificate.clone()) };
         self.head_timestamp_ms = block.header.timestamp_ms;
+        self.leave_trail();
         if !was_accepted || self.tip.height < height {
             // What was accepted above another block can never be committed; the chain goes on here.
             self.tip = self.head_tip();

@@ -61,6 +61,7 @@ impl Replication {
             self.head_timestamp_ms = head_timestamp_ms;
         }
         if moved || !same {
+            self.forget_trail();
             self.slots = self.slots.split_off(&self.head.height.next());
             self.repair_slots(context, out);
             self.repair_prepared(false, true, context, out);

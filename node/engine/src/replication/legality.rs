@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use daruma_types::{Ballot, Certificate, Hash, HeadClaim, Header, ReplicaId, VoteKind, limits};
 
 use super::ledger::RECENT_TELLINGS;
-use super::{BODIES_MAX, EARLY_VOTES_MAX, Replication, Tip};
+use super::{BODIES_MAX, EARLY_VOTES_MAX, Replication, TRAIL_MAX, Tip};
 use crate::Illegal;
 use crate::config::Context;
 use crate::outbox::Outbox;
@@ -326,6 +326,11 @@ impl Replication {
             out.repaired(Illegal::OutOfBounds("early votes"));
         }
         self.tellings.truncate(RECENT_TELLINGS);
+        let last = self.trail.last_key_value().map(|(height, hash)| (*height, *hash));
+        if last != Some((self.head.height, self.head.hash)) || self.trail.len() > TRAIL_MAX {
+            out.repaired(Illegal::OutOfBounds("the hashes of the last own blocks"));
+            self.forget_trail();
+        }
         if self.taken_over.len() > limits::WINDOW_MAX {
             out.repaired(Illegal::OutOfBounds("headers taken over"));
             self.taken_over.clear();

@@ -51,6 +51,7 @@ use daruma_types::{
 };
 
 use crate::config::Context;
+use crate::conflict::Own;
 use crate::view::{Claims, Voting};
 use catch_up::CatchUp;
 use slot::Slot;
@@ -62,6 +63,9 @@ const EARLY_VOTES_MAX: usize = 2 * limits::WINDOW_MAX;
 /// Bodies kept above the head: the accepted chain, the prepared chain, and as many again for blocks
 /// that are wanted.
 const BODIES_MAX: usize = 4 * limits::WINDOW_MAX;
+
+/// Hashes of own blocks that are remembered: peers that are further behind are catching up.
+const TRAIL_MAX: usize = 2 * limits::WINDOW_MAX;
 
 /// Executed heights for which clients' nonces are remembered, for blocks whose ledger look-up is
 /// older than their execution.
@@ -130,6 +134,9 @@ pub(crate) struct Replication {
     /// Votes that the journal holds: not to be contradicted, even where their blocks were lost with the
     /// disk. At most as many as a journal has.
     promised: BTreeMap<Height, (Ballot, Hash)>,
+    /// The hashes of the last blocks of our chain, the head's among them: what peers' heads are compared
+    /// with.
+    trail: BTreeMap<Height, Hash>,
     /// The executed heights at the last tellings of the ledger, by which `recent` ages.
     tellings: VecDeque<Height>,
     /// The first decided block at the last telling of the ledger.
@@ -161,7 +168,10 @@ impl Voting for Replication {
 
 impl Replication {
     pub(crate) fn new(head: EngineHead, ballot: Ballot, context: &Context) -> Self {
-        let EngineHead { claim, timestamp_ms, statement, recent: _ } = head;
+        let EngineHead { claim, timestamp_ms, statement, recent } = head;
+        let mut trail: BTreeMap<Height, Hash> =
+            recent.iter().map(|statement| (statement.height, statement.block)).collect();
+        trail.insert(claim.height, claim.hash);
         let tip = Tip { height: claim.height, hash: claim.hash, timestamp_ms };
         Self {
             head: claim,
@@ -181,6 +191,7 @@ impl Replication {
             in_flight: BTreeMap::new(),
             recent: BTreeMap::new(),
             promised: BTreeMap::new(),
+            trail,
             tellings: VecDeque::new(),
             waiting_for_ledger: None,
             early: vec![VecDeque::new(); context.thresholds().replicas()],
@@ -199,6 +210,26 @@ impl Replication {
 
     pub(crate) const fn prepared(&self) -> Option<&Certificate> {
         self.prepared.as_ref()
+    }
+
+    /// The own chain, as far as it is remembered.
+    pub(crate) const fn own_chain(&self) -> Own<'_> {
+        Own { head: &self.head, trail: &self.trail }
+    }
+
+    /// Remembers the last block of our chain.
+    fn leave_trail(&mut self) {
+        let HeadClaim { height, hash, .. } = self.head;
+        self.trail.insert(height, hash);
+        while self.trail.len() > TRAIL_MAX {
+            self.trail.pop_first();
+        }
+    }
+
+    /// Forgets our chain but for its head.
+    pub(crate) fn forget_trail(&mut self) {
+        self.trail.clear();
+        self.leave_trail();
     }
 
     pub(crate) const fn tip(&self) -> Tip {

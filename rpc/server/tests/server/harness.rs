@@ -291,6 +291,10 @@ impl Node {
         self.say(LedgerEvent::Executed { header, hash, transactions });
     }
 
+    pub(crate) fn say_truncated(&self, from: u64, to: u64) {
+        self.say(LedgerEvent::Truncated { from: Height(from), to: Height(to) });
+    }
+
     pub(crate) fn say_attested(&self, done: &Done, signers: &[u16]) {
         let certificate = self.chain().attest(done.statement, signers);
         self.say(LedgerEvent::Attested { certificate, transactions: Arc::clone(&done.names) });

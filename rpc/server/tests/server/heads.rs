@@ -17,6 +17,9 @@ async fn next(heads: &mut Subscription<HeadEvent>) -> u64 {
             assert_eq!(cursor, header.height);
             cursor.0
         }
+        HeadEvent::Truncated { truncated, cursor } => {
+            panic!("truncated {truncated:?} above {cursor:?}")
+        }
         HeadEvent::Lagged { lagged, cursor } => panic!("lagged {lagged:?} up to {cursor:?}"),
     }
 }
@@ -66,6 +69,24 @@ async fn a_live_subscriber_far_behind_is_told_what_is_left_out_and_can_have_it_r
     let mut replay = client.subscribe_heads(Some(Number(0))).await.unwrap();
     for height in 1..=1101 {
         assert_eq!(next(&mut replay).await, height);
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_that_blocks_it_had_were_given_up_and_gets_those_that_follow() {
+    let node = Node::start().await;
+    let client = client(&node).await;
+    let mut heads = client.subscribe_heads(None).await.unwrap();
+    let done: Vec<_> = (0..3).map(|_| node.execute(vec![])).collect();
+    for height in 1..=3 {
+        assert_eq!(next(&mut heads).await, height);
+    }
+    node.say_truncated(3, 1);
+    let event = heads.next().await.unwrap().unwrap();
+    assert_eq!(event, HeadEvent::Truncated { truncated: Number(2), cursor: Number(1) });
+    for (height, done) in (2..).zip(&done[1..]) {
+        node.say_executed(done);
+        assert_eq!(next(&mut heads).await, height);
     }
 }
 

@@ -141,6 +141,7 @@ impl Oracles {
             | Observation::Activated { .. }
             | Observation::Suspected { .. }
             | Observation::Diverged { .. }
+            | Observation::Forked { .. }
             | Observation::Disbelieved { .. } => {}
         }
     }

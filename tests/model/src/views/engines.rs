@@ -99,6 +99,7 @@ fn send(from: usize, effects: Vec<Effect>, count: usize, wire: &mut Wire) {
             Effect::Execute(_)
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
+            | Effect::Adopt { .. }
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => {}

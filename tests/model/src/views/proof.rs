@@ -205,6 +205,7 @@ fn one_step(replicas: &Replicas, held: Proof, received: Proof) -> Result<Step, S
             Effect::Execute(_)
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
+            | Effect::Adopt { .. }
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => {}

@@ -61,6 +61,15 @@ impl Checkers {
         Ok(())
     }
 
+    /// The run begins with a chain of blocks without transactions, which `first` executed.
+    #[cfg(test)]
+    pub(crate) fn begin_with(&mut self, first: ReplicaId, statements: &[Statement]) {
+        for statement in statements {
+            let canonical = Canonical { statement: *statement, transactions: Vec::new(), first };
+            self.chain.insert(statement.height, canonical);
+        }
+    }
+
     /// A replica whose disk met a transient fault starts with what is left of its ledger.
     pub(crate) fn restored(&mut self, replica: ReplicaId, head: &Statement) {
         self.executed[replica.index()] = (head.height > Height(0)).then_some(*head);

@@ -4,7 +4,9 @@
 use daruma_engine::{Effect, Observation};
 use daruma_ledger::{Depth, LedgerReader};
 use daruma_store::Store;
-use daruma_types::{CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard};
+use daruma_types::{
+    Adoption, CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard,
+};
 
 use super::{Event, World};
 use crate::replica::Replica;
@@ -119,6 +121,7 @@ impl World<'_> {
             Effect::Send { to, message } => self.send(replica, to, message),
             Effect::Execute(block) => self.decided(replica, block),
             Effect::LookUpNonces(clients) => self.look_up(replica, &clients),
+            Effect::Adopt { blocks, tie } => self.adopt(replica, &blocks, tie),
             Effect::ServeBlocks { to, from, count } => self.serve(replica, to, from, count),
             Effect::Pooled(outcomes) => {
                 for outcome in outcomes {
@@ -240,6 +243,34 @@ impl World<'_> {
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
     }
 
+    /// The ledger compares another chain's blocks with its own, and may give up some of these.
+    fn adopt(&mut self, replica: usize, blocks: &[CertifiedBlock], tie: bool) {
+        let Replica { id, correct, incarnation, .. } = self.replicas[replica];
+        let forked = correct && !self.replicas[replica].transient && !self.forked;
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        let adoption = match running.ledger.adopt(blocks, tie) {
+            Ok(adoption) => adoption,
+            Err(error) => {
+                self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
+                return;
+            }
+        };
+        self.trace.line(self.now_us, || format!("{id} compares another chain: {adoption:?}"));
+        if let Adoption::Adopted { to } = adoption {
+            if forked {
+                self.broken((Invariant::Durability, format!("{id} gave up its blocks above {to}")));
+                return;
+            }
+            self.stats.count("conflict: blocks given up");
+            let rebuilt = &mut self.replicas[replica];
+            (rebuilt.incarnation, rebuilt.running) = (incarnation + 1, None);
+            self.start(replica);
+        } else {
+            let told = Event::Adoption { replica, incarnation, adoption };
+            self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
+        }
+    }
+
     fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
         let Some(running) = &self.replicas[replica].running else { return };
         let count = (count as usize).min(hard::FETCH_BLOCKS_MAX);
@@ -304,6 +335,7 @@ impl World<'_> {
             Observation::Equivocation { .. }
             | Observation::Activated { .. }
             | Observation::Suspected { .. }
+            | Observation::Forked { .. }
             | Observation::Disbelieved { .. } => {}
         }
     }

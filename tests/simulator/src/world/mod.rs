@@ -29,7 +29,8 @@ use daruma_ledger::HeadInfo;
 use daruma_ledger::TreeHashes;
 use daruma_store::MemoryStore;
 use daruma_types::{
-    ChainId, Committee, Hash, Height, PublicKey, ReplicaId, Statement, Transaction, Verifier,
+    Adoption, ChainId, Committee, Hash, Height, PublicKey, ReplicaId, Statement, Transaction,
+    Verifier,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -111,6 +112,12 @@ pub(crate) enum Event {
         incarnation: u32,
         read: Box<NoncesRead>,
     },
+    /// The engine hears what its ledger found of another chain's blocks.
+    Adoption {
+        replica: usize,
+        incarnation: u32,
+        adoption: Adoption,
+    },
     Client(usize),
     Submit {
         to: ReplicaId,
@@ -153,6 +160,9 @@ pub(crate) struct World<'a> {
     crashes: ChaCha8Rng,
     calm_us: Option<u64>,
     ended: bool,
+    /// Whether the run began with two certified chains: then some blocks must be given up, and what holds
+    /// of one chain is for the end to judge.
+    forked: bool,
     violations: Vec<Violation>,
     stats: Stats,
     trace: Trace<'a>,
@@ -219,6 +229,7 @@ impl<'a> World<'a> {
             crashes: stream(plan.seed, Purpose::Crashes),
             calm_us: None,
             ended: false,
+            forked: false,
             violations: Vec::new(),
             stats: Stats::default(),
             trace: Trace::new(sink, plan.tick_ms * 1000),
@@ -372,6 +383,11 @@ impl<'a> World<'a> {
                     self.step(replica, Input::Nonces { as_of, nonces });
                 }
             }
+            Event::Adoption { replica, incarnation, adoption } => {
+                if self.lives(replica, incarnation) {
+                    self.step(replica, Input::Adoption(adoption));
+                }
+            }
             Event::Client(client) => self.wake_client(client),
             Event::Submit { to, transaction } => self.submit(to, *transaction),
             Event::EndCheck => self.end_check(),
@@ -395,7 +411,8 @@ impl<'a> World<'a> {
     fn broken(&mut self, (invariant, what): Broken) {
         // A test that sets memories judges by itself when all is well again.
         let set = self.driven.is_some() && self.replicas.iter().any(|replica| replica.tainted);
-        let unstable = set || self.recovery.as_ref().is_some_and(Recovery::is_unstable);
+        let unstable =
+            set || self.forked || self.recovery.as_ref().is_some_and(Recovery::is_unstable);
         if unstable && invariant.waits_for_convergence() {
             self.trace.line(self.now_us, || format!("before convergence: {what}"));
             self.stats.count(invariant.name());

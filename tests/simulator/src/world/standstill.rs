@@ -15,6 +15,7 @@ impl World<'_> {
             | Event::TellHead { replica, .. }
             | Event::Rebuild { replica, .. }
             | Event::Nonces { replica, .. }
+            | Event::Adoption { replica, .. }
             | Event::Head { replica, .. } => (*replica, false),
             Event::Deliver { to, .. }
             | Event::DeliverCorrupt { to, .. }
