@@ -168,6 +168,7 @@ impl Cluster {
                     self.attested[at.index()] = certificate.statement.height;
                 }
                 Effect::Observed(observation) => self.observations.push((at, observation)),
+                Effect::Adopt { .. } => panic!("{at} would leave the only chain"),
                 Effect::ServeBlocks { .. } | Effect::Pooled(_) | Effect::LookUpNonces(_) => {}
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use daruma_automaton_api::DynAutomaton;
 use daruma_chainspec::ChainSpec;
 use daruma_ledger::LedgerReader;
-use daruma_types::{Hash, Header, ReplicaId, StateCertificate, Summary, Transaction};
+use daruma_types::{Hash, Header, Height, ReplicaId, StateCertificate, Summary, Transaction};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Everything that the server needs of a node.

@@ -143,6 +143,9 @@ pub(crate) fn fact(observation: &Observation) -> String {
         Observation::Equivocation { replica, ballot, height } => {
             format!("has evidence of two votes of {replica} in ballot {ballot} for height {height}")
         }
+        Observation::Forked { height } => {
+            format!("holds a certificate against its own chain at height {height}")
+        }
         Observation::Diverged { height } => {
             format!("finds that others attest another state at height {height}")
         }
