@@ -140,6 +140,7 @@ impl Network {
                     let effects = self.replicas[index].tell_nonces(&clients);
                     self.perform(index, effects);
                 }
+                Effect::Adopt { .. } => panic!("the chain of four correct replicas has split"),
                 Effect::Pooled(_) | Effect::Observed(_) => {}
             }
         }

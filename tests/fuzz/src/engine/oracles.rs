@@ -51,6 +51,12 @@ impl Oracles {
         self.repairing = 2 * LOCAL.full_check_ticks + 1;
     }
 
+    /// The replica gave up blocks for another certified chain: more than `f` are faulty, and votes at
+    /// those heights are cast again.
+    pub(crate) fn forked(&mut self) {
+        self.votes.clear();
+    }
+
     /// Before a tick.
     pub(crate) fn ticked(&mut self) {
         self.repairing = self.repairing.saturating_sub(1);

@@ -6,8 +6,8 @@ use daruma_engine::laboratory::{Dictionary, Garbage, Scope, Values};
 use daruma_engine::{Destination, Effect, Input};
 use daruma_store::{MemoryStore, Store};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, Hash, Message, Promise, PublicKey, RecoveredJournal,
-    ReplicaId, Report, Statement, VoteKind,
+    Adoption, Block, Certificate, CertifiedBlock, Hash, Message, Promise, PublicKey,
+    RecoveredJournal, ReplicaId, Report, Statement, VoteKind,
 };
 
 use super::oracles::Oracles;
@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(super) power_left: Option<u8>,
     /// Clients whose nonces the engine asked for.
     asked: Vec<PublicKey>,
+    /// Blocks of another certified chain that the ledger is to compare with its own.
+    adopting: Option<(Vec<CertifiedBlock>, bool)>,
     /// All that was said, for memories that hold what does not belong there.
     dictionary: Dictionary,
 }
@@ -65,6 +67,7 @@ impl World {
             own_report: None,
             power_left: None,
             asked: Vec::new(),
+            adopting: None,
             dictionary: Dictionary::default(),
         };
         world.begin(effects);
@@ -93,6 +96,7 @@ impl World {
     pub(super) fn restart(&mut self, journal: Option<RecoveredJournal>) {
         self.power_left = None;
         self.asked.clear();
+        self.adopting = None;
         let damaged = self.oracles.damaged;
         let (replica, effects) =
             Self::start(self.replica.id, &self.replica.store, journal, damaged);
@@ -115,8 +119,22 @@ impl World {
         if !self.replica.decided.is_empty() {
             return;
         }
+        self.adopt();
         let effects = self.replica.tell_head();
         self.perform(effects);
+    }
+
+    /// The ledger compares another chain with its own, and may give up its blocks for it.
+    fn adopt(&mut self) {
+        let Some((blocks, tie)) = self.adopting.take() else { return };
+        match self.replica.ledger.adopt(&blocks, tie) {
+            Ok(Adoption::Adopted { .. }) => {
+                self.oracles.forked();
+                self.restart(None);
+            }
+            Ok(adoption) => self.input(Input::Adoption(adoption)),
+            Err(error) => panic!("another chain cannot be compared with: {error}"),
+        }
     }
 
     /// The ledger answers what it was asked.
@@ -211,6 +229,8 @@ impl World {
                 }
                 // A ledger may take as long as it likes to answer.
                 Effect::LookUpNonces(clients) => self.asked = clients,
+                // The last one counts: the engine repeats what it still wants.
+                Effect::Adopt { blocks, tie } => self.adopting = Some((blocks, tie)),
                 Effect::Pooled(_) => {}
             }
         }
