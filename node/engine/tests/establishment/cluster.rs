@@ -169,6 +169,7 @@ impl Cluster {
                 }
                 Effect::ServeBlocks { .. }
                 | Effect::LookUpNonces(_)
+                | Effect::Adopt { .. }
                 | Effect::Pooled(_)
                 | Effect::Attested(_)
                 | Effect::Observed(_) => {}
