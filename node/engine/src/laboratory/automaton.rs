@@ -43,6 +43,7 @@ impl Automaton {
         garbage.set("detector.last_correct", &mut detector.last_correct, Garbage::signers);
         garbage.set("detector.since_step", &mut detector.since_step, |g| g.small_number(&[3]));
         garbage.set("detector.wanting", &mut detector.wanting, |g| g.small_number(&[3]));
+        garbage.set("detector.wishing", &mut detector.wishing, |g| g.small_number(&[96]));
         garbage.set("automaton.flush", &mut coordinator.flush, Garbage::flag);
         garbage.set("automaton.reset", reset, Garbage::flag);
         garbage.set("automaton.observed", observed, |g| (g.view(), g.small_number(&[0, 1]) as u8));

@@ -224,7 +224,8 @@ fn a10_even_while_the_liar_goes_on_lying_all_others_recover() {
         cluster.silent = SignerSet::EMPTY;
         let lie = |to: ReplicaId| witnessed(settled(if to.0 < 3 { 2 } else { 1 }));
         cluster.liar = Some((ReplicaId(5), lie));
-        cluster.executes_one(8 * B_VE);
+        // First their monitoring must come to want another view, and then give that up.
+        cluster.executes_one(20 * B_VE);
     }
 }
 

@@ -14,17 +14,19 @@
 //!
 //! 1. What is known of a replica counts only while it was heard from in this detector round or the
 //!    last. A reset forgets who was heard.
-//! 2. A replica that wants a step (it is out of service, as in phase 1 and at the reset; or it wants a
-//!    change, and so do `n-3f`, its primary counted in) and takes none through [`WATCH_ROUNDS`] rounds resets all.
+//! 2. A replica that is out of service, as in phase 1 and at the reset, and takes no step through
+//!    [`WATCH_ROUNDS`] rounds resets all; one that serves a view but wishes for another does so after
+//!    [`WISH_ROUNDS`].
 //!
-//! `n-3f`, because with `f` that lie so many correct replicas can take a view for served that the
-//! others were never shown; nothing is executed in it, so they come to want another, and would wait for
-//! `n-f` for ever. A replica whose wish is shared by fewer waits for nothing that must come, and is let
-//! be. So is one of `n-f` that are all on their way from the reset to view 0: each of
-//! them goes on by itself, and resets here and there would keep them from ever being there together.
-//! The watchdog can hold nothing up: from the reset, a replica that finds `n-2f`
-//! in one view adopts it, and if there is no such view, all correct replicas are at the reset within
-//! as many rounds, and establish view 0.
+//! The second, because with `f` that lie, some correct replicas can take a view for served that the
+//! others were never shown: nothing is executed in it, they come to wish for another, and would wait for
+//! `n-f` for ever. It takes long, because others may come to the same wish later, and a reset forgets
+//! all suspicions.
+//!
+//! One of `n-f` that are all on their way from the reset to view 0 is let be: each of them goes on by
+//! itself, and resets here and there would keep them from ever being there together. The watchdog can
+//! hold nothing up: from the reset, a replica that finds `n-2f` in one view adopts it, and if there is
+//! no such view, all correct replicas are at the reset within as many rounds, and establish view 0.
 
 use daruma_types::{Coordination, Place, ReplicaId, SignerSet, Thresholds};
 
@@ -33,9 +35,13 @@ use super::actions::Action;
 use super::predicates::Sight;
 use crate::view::rounds::DetectorState;
 
-/// Rounds of the detector through which a replica may want a step and take none: a step takes one, and
-/// the steps of others that it may wait for one or two.
+/// Rounds of the detector through which a replica may be out of service and take no step: a step takes
+/// one, and the steps of others that it may wait for one or two.
 pub(crate) const WATCH_ROUNDS: u32 = 3;
+
+/// Rounds through which it may wish for another view: longer than the most patient monitoring takes to
+/// suspect a primary (4.3), 320 tokens of it with the default limits.
+pub(crate) const WISH_ROUNDS: u32 = 96;
 
 /// The automaton with its detector and watchdog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,12 +131,8 @@ impl Coordinator {
         let may_act = !self.event_driven || self.detector.since_step > 0;
         let acts = may_act && self.sight().witness_seen();
         let mut action = acts.then(|| Action::of(&self.sight()));
-        if !self.wants_a_step() {
-            self.detector.wanting = 0;
-        } else if self.watchdog
-            && self.detector.wanting >= WATCH_ROUNDS
-            && !action.is_some_and(Action::moves)
-        {
+        let overdue = self.is_overdue();
+        if overdue && self.watchdog && !action.is_some_and(Action::moves) {
             action = Some(Action::Reset);
         }
         if let Some(action) = action {
@@ -139,13 +141,17 @@ impl Coordinator {
         action == Some(Action::Reset)
     }
 
-    fn wants_a_step(&self) -> bool {
-        let (sight, own) = (self.sight(), self.place());
-        // The primary suspects nobody, least of all itself.
-        let mut wanting = sight.wanting();
-        wanting.0 |= own.pair.current.map_or(0, |view| SignerSet::from_iter([ReplicaId(view)]).0);
-        let joined = own.change && wanting.len() >= self.thresholds.doubting();
-        (sight.serving().is_none() || joined) && !sight.rising()
+    /// Whether a step is overdue (the watchdog's second rule).
+    fn is_overdue(&mut self) -> bool {
+        let sight = self.sight();
+        let (serves, rises) = (sight.serving().is_some(), sight.rising());
+        if serves || rises {
+            self.detector.wanting = 0;
+        }
+        if !serves || !self.place().change {
+            self.detector.wishing = 0;
+        }
+        self.detector.wanting >= WATCH_ROUNDS || self.detector.wishing >= WISH_ROUNDS
     }
 
     fn perform(&mut self, action: Action) {
