@@ -82,7 +82,7 @@ impl Opening {
     }
 
     /// Attestations that do not verify are removed: they can be had again.
-    fn check_state_certificate(&mut self, height: Height) -> Result<(), LedgerError> {
+    pub(super) fn check_state_certificate(&mut self, height: Height) -> Result<(), LedgerError> {
         let held = self.store().row(Column::Attestations, &key(height));
         if found(held)?.is_err() || self.attested(height)?.is_some() {
             return Ok(());

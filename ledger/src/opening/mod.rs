@@ -312,6 +312,8 @@ impl Opening {
             match self.certified(next)? {
                 Ok(block) if block.block.header.parent == self.ledger.head().claim.hash => {
                     self.ledger.execute_verified(&block)?;
+                    // Attestations are not made again: those kept for the height may be damaged too.
+                    self.check_state_certificate(next)?;
                 }
                 Ok(_) | Err(_) => break,
             }
