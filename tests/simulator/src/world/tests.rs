@@ -129,7 +129,7 @@ fn damage_disk(world: &World<'_>, replica: usize) {
     let store = &world.replicas[replica].store;
     for column in Column::ALL {
         for (index, key) in store.keys(column).into_iter().enumerate() {
-            let row = store.row(column, &key).unwrap();
+            let row = store.row(column, &key).unwrap().expect("the store has just named this key");
             match index % 7 {
                 2 => store.damage(column, &key, None),
                 4 => store.damage(column, &key, Some(row[..row.len() / 2].to_vec())),
