@@ -103,7 +103,7 @@ impl StateCertificate {
             needed,
             self.signers,
             &self.signatures,
-            |_| Some(bytes.clone()),
+            |_| Some(&bytes),
             verifier,
         )
     }

@@ -137,7 +137,7 @@ impl Certificate {
             needed,
             self.signers,
             &self.signatures,
-            |_| Some(bytes.clone()),
+            |_| Some(&bytes),
             verifier,
         )
     }

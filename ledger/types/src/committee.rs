@@ -136,13 +136,13 @@ impl Committee {
     ///
     /// # Errors
     /// [`Invalid`] says what does not hold.
-    pub fn check_set(
+    pub fn check_set<C: AsRef<[u8]>>(
         &self,
         what: &'static str,
         needed: usize,
         signers: SignerSet,
         signatures: &[Signature],
-        content: impl Fn(usize) -> Option<Vec<u8>>,
+        content: impl Fn(usize) -> Option<C>,
         verifier: &dyn Verifier,
     ) -> Result<(), Invalid> {
         if signers.len() < needed {
@@ -154,7 +154,7 @@ impl Committee {
         for (position, (signer, signature)) in signers.iter().zip(signatures).enumerate() {
             let content = content(position)
                 .ok_or(Invalid::Malformed { what, why: "not one content for each signer" })?;
-            self.check(signer, what, &content, signature, verifier)?;
+            self.check(signer, what, content.as_ref(), signature, verifier)?;
         }
         Ok(())
     }

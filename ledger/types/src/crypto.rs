@@ -7,7 +7,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::codec::{Decode, Encode};
-use crate::hash;
+use crate::{ChainId, Report, hash};
 
 /// A compressed Ed25519 public key, 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
@@ -83,6 +83,19 @@ pub trait Signer: Send + Sync {
 pub trait Verifier: Send + Sync {
     /// Whether `signature` is `key`'s on `content`.
     fn verify(&self, key: &PublicKey, content: &[u8], signature: &Signature) -> bool;
+
+    /// Whether exactly this report of this chain was found valid before. A node's verifier remembers
+    /// nothing. One that does, and so spares the hashes and signatures of what is checked again and again,
+    /// lies outside the memory that a transient fault may set.
+    fn knows_report(&self, chain: ChainId, report: &Report) -> bool {
+        let _ = (chain, report);
+        false
+    }
+
+    /// Hears that a report was found valid.
+    fn note_report(&self, chain: ChainId, report: &Report) {
+        let _ = (chain, report);
+    }
 }
 
 /// Strict Ed25519: refuses small-order keys and malleated signatures.

@@ -56,7 +56,7 @@ impl LeaveCertificate {
     pub fn verify(&self, committee: &Committee, verifier: &dyn Verifier) -> Result<(), Invalid> {
         let bytes = Demand::signed_bytes(committee.chain(), self.view);
         let needed = committee.thresholds().strong();
-        let content = |_| Some(bytes.clone());
+        let content = |_| Some(&bytes);
         committee.check_set("leave", needed, self.signers, &self.signatures, content, verifier)
     }
 }
@@ -173,6 +173,9 @@ impl Report {
     /// # Errors
     /// [`Invalid`] says what does not hold.
     pub fn verify(&self, committee: &Committee, verifier: &dyn Verifier) -> Result<(), Invalid> {
+        if verifier.knows_report(committee.chain(), self) {
+            return Ok(());
+        }
         let digest = Self::digest_of(&self.head, &self.prepared);
         let bytes = Self::signed_bytes(committee.chain(), self.ballot, &digest);
         committee.check(self.replica, "report", &bytes, &self.signature, verifier)?;
@@ -186,6 +189,7 @@ impl Report {
             }
             prepared.verify(committee, verifier)?;
         }
+        verifier.note_report(committee.chain(), self);
         Ok(())
     }
 }

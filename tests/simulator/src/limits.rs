@@ -10,6 +10,10 @@ pub const REPLICAS_MAX: usize = 16;
 /// sent lately, in half a megabyte. A power of two, so that a remainder is cheap.
 pub const VERIFIED_MAX: usize = 2048;
 
+/// Reports of views remembered as valid: those of some views of the largest committee, each of a kilobyte
+/// with its certificates. A power of two.
+pub const REPORTS_MAX: usize = 128;
+
 /// Blocks that wait for execution at one replica before the run counts as out of bounds: two
 /// windows of the largest size.
 pub const EXECUTION_QUEUE_MAX: usize = 2 * daruma_types::limits::WINDOW_MAX;

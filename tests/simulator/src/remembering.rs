@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daruma_types::{PublicKey, Signature, Verifier};
+use daruma_types::{ChainId, PublicKey, Report, Signature, Verifier};
 
 use crate::limits;
 
@@ -10,7 +10,11 @@ use crate::limits;
 #[derive(Debug)]
 pub(crate) struct Known {
     good: Mutex<Vec<Good>>,
+    reports: Mutex<Vec<ValidReport>>,
 }
+
+/// A valid report and its chain, if one was met that has its place here.
+type ValidReport = Option<Box<(ChainId, Report)>>;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Good {
@@ -21,7 +25,10 @@ struct Good {
 
 impl Known {
     pub(crate) fn new() -> Self {
-        Self { good: Mutex::new(vec![Good::default(); limits::VERIFIED_MAX]) }
+        Self {
+            good: Mutex::new(vec![Good::default(); limits::VERIFIED_MAX]),
+            reports: Mutex::new(vec![None; limits::REPORTS_MAX]),
+        }
     }
 
     /// Calls `act` with the entry at the signature's place, and whether it is this one.
@@ -32,7 +39,7 @@ impl Known {
         signature: &Signature,
         act: impl FnOnce(bool, &mut Good) -> T,
     ) -> T {
-        let place = usize::from(u16::from_le_bytes([signature.0[0], signature.0[1]]));
+        let place = place(signature);
         // A run has one thread, and nothing panics while it holds the lock.
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = &mut good[place % limits::VERIFIED_MAX];
@@ -42,10 +49,21 @@ impl Known {
         act(same, entry)
     }
 
+    /// Calls `act` with the place of `report`.
+    fn at_report<T>(&self, report: &Report, act: impl FnOnce(&mut ValidReport) -> T) -> T {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut reports[place(&report.signature) % limits::REPORTS_MAX])
+    }
+
     /// Keeps in mind that `signature` is `key`'s on `content`.
     pub(crate) fn note(&self, key: &PublicKey, content: &[u8], signature: &Signature) {
         self.at(key, content, signature, |_, entry| entry.set(key, content, signature));
     }
+}
+
+/// Where to look for a signature: some bytes of it.
+const fn place(signature: &Signature) -> usize {
+    u16::from_le_bytes([signature.0[0], signature.0[1]]) as usize
 }
 
 impl Good {
@@ -79,6 +97,15 @@ impl Verifier for Remembering {
             }
             good
         })
+    }
+
+    fn knows_report(&self, chain: ChainId, report: &Report) -> bool {
+        let same = |(of, known): &(ChainId, Report)| *of == chain && known == report;
+        self.known.at_report(report, |place| place.as_deref().is_some_and(same))
+    }
+
+    fn note_report(&self, chain: ChainId, report: &Report) {
+        self.known.at_report(report, |place| *place = Some(Box::new((chain, report.clone()))));
     }
 }
 

@@ -32,7 +32,7 @@ impl Engine {
         Summary {
             view,
             phase,
-            reports: self.views.reports().iter().map(|report| report.replica).collect(),
+            reports: self.views.reporters(),
             ballot: self.replication.ballot(),
             active: self.replication.is_active(),
             head: head.height,

@@ -138,7 +138,7 @@ impl Engine {
     #[must_use]
     pub fn sizes(&self) -> Vec<Size> {
         let replicas = self.context.thresholds().replicas();
-        let mut sizes = Vec::new();
+        let mut sizes = Vec::with_capacity(32);
         self.views.sizes(replicas, &mut sizes);
         self.replication.sizes(replicas, &self.context.chain, &mut sizes);
         self.monitor.sizes(replicas, &mut sizes);

@@ -328,6 +328,12 @@ impl ViewEstablishment for Certified {
         self.reports.iter().flatten().filter(|r| r.ballot == ballot).cloned().collect()
     }
 
+    fn reporters(&self) -> SignerSet {
+        let ballot = Ballot::of_view(self.view);
+        let held = self.reports.iter().flatten().filter(|report| report.ballot == ballot);
+        held.map(|report| report.replica).collect()
+    }
+
     fn proof(&self) -> &ViewProof {
         &self.proof
     }

@@ -99,6 +99,11 @@ pub(crate) trait ViewEstablishment {
     /// Reports of the current ballot, by replica; what a new primary starts from.
     fn reports(&self) -> Vec<Report>;
 
+    /// Whose reports of the current ballot are held.
+    fn reporters(&self) -> SignerSet {
+        self.reports().iter().map(|report| report.replica).collect()
+    }
+
     /// A valid new-view came: `n-f` replicas were in its ballot.
     fn on_new_view(
         &mut self,

@@ -19,7 +19,7 @@ use crate::network::LinkSettings;
 use crate::parcel::Parcel;
 use crate::random::{Purpose, stream};
 use crate::replica::Replica;
-use crate::scheme::{Keys, Role};
+use crate::scheme::Role;
 
 /// From one step of the history to the next: enough for a block or a view change on quiet links.
 const STEP_US: u64 = 30_000;
@@ -102,11 +102,7 @@ impl World<'_> {
     /// Runs until `until_us`.
     fn run_until(&mut self, until_us: u64) {
         while self.now_us < until_us && self.violations.is_empty() {
-            let Some((at_us, event)) = self.queue.pop() else { break };
-            if at_us > until_us {
-                self.queue.push(at_us, event);
-                break;
-            }
+            let Some((at_us, event)) = self.queue.pop_until(until_us) else { break };
             self.now_us = at_us;
             self.happen(event);
         }
@@ -120,7 +116,6 @@ impl World<'_> {
             disks: (0..replicas).map(|_| Vec::new()).collect(),
             ..History::default()
         }));
-        let keys = Keys::new(self.plan.scheme, self.plan.seed);
         let mut steps: Vec<bool> = (0..start.blocks).map(|_| true).collect();
         steps.extend((0..start.views).map(|_| false));
         steps.shuffle(random);
@@ -128,7 +123,7 @@ impl World<'_> {
         for (nonce, block) in (0..).zip(steps) {
             if block {
                 let client = random.random_range(0..HISTORY_CLIENTS);
-                let transaction = self.sign(&keys, client, nonce);
+                let transaction = self.sign(client, nonce);
                 let to = ReplicaId(random.random_range(0..replicas as u16));
                 self.queue
                     .push(self.now_us, Event::Submit { to, transaction: Box::new(transaction) });
@@ -144,7 +139,10 @@ impl World<'_> {
             // Some steps follow one another before the first has come to its end.
             let pause_us = if random.random_bool(0.3) { STEP_US / 10 } else { STEP_US };
             self.run_until(self.now_us + pause_us);
-            self.note_disks();
+            // A copy makes the next write to each of its tables copy that table.
+            if start.old_disks {
+                self.note_disks();
+            }
         }
         // Until nothing is on its way.
         self.run_until(self.now_us + 2 * STEP_US);
@@ -169,8 +167,8 @@ impl World<'_> {
     }
 
     /// A transaction of a client, known to the checkers.
-    pub(super) fn sign(&mut self, keys: &Keys, client: u16, nonce: u64) -> Transaction {
-        let signer = keys.signer(Role::Client, client);
+    pub(super) fn sign(&mut self, client: u16, nonce: u64) -> Transaction {
+        let signer = self.keys.signer(Role::Client, client);
         let operation = format!("c{client}:{nonce}").into_bytes();
         let chain = self.committee.chain();
         let transaction = Transaction::sign(chain, signer.as_ref(), nonce, operation);
@@ -190,7 +188,7 @@ impl World<'_> {
         let mut correct: Vec<usize> = (0..replicas).filter(|r| self.replicas[*r].correct).collect();
         correct.shuffle(random);
         let faulty: Vec<usize> = correct.iter().copied().take(start.faulty).collect();
-        self.recovery = Some(Recovery::new(self.now_us));
+        self.recovery = Some(Recovery::new(self.now_us, &self.keys));
         if start.old_disks {
             for replica in faulty.iter().copied() {
                 if let Some(disk) = history.disks[replica].choose(random) {

@@ -8,7 +8,7 @@ use super::rounds::Rounds;
 use super::{Event, World};
 use crate::arbitrary::{Rhythm, UNIT_US};
 use crate::plan::Plan;
-use crate::scheme::{Keys, Role};
+use crate::scheme::Role;
 use crate::{Outcome, Violation};
 
 /// A run in a test's hands. Nothing happens but what it asks for.
@@ -37,12 +37,7 @@ impl Plan {
 
 impl Rig<'_> {
     fn begin(&mut self) {
-        let first = UNIT_US / 100;
-        while let Some((at_us, event)) = self.world.queue.pop() {
-            if at_us > first {
-                self.world.queue.push(at_us, event);
-                return;
-            }
+        while let Some((at_us, event)) = self.world.queue.pop_until(UNIT_US / 100) {
             self.happen(at_us, event);
         }
     }
@@ -148,8 +143,7 @@ impl Rig<'_> {
 
     /// A client's signed operation, which the checkers then know of.
     pub fn sign(&mut self, client: u16, nonce: u64, operation: &str) -> Transaction {
-        let keys = Keys::new(self.world.plan.scheme, self.world.plan.seed);
-        let signer = keys.signer(Role::Client, client);
+        let signer = self.world.keys.signer(Role::Client, client);
         let chain = self.world.committee.chain();
         let operation = operation.as_bytes().to_vec();
         let transaction = Transaction::sign(chain, signer.as_ref(), nonce, operation);

@@ -140,6 +140,7 @@ pub(crate) struct Corrupt {
 /// Everything there is in a run.
 pub(crate) struct World<'a> {
     plan: &'a Plan,
+    keys: Keys,
     now_us: u64,
     queue: Queue<Event>,
     faults: Vec<Scheduled>,
@@ -224,6 +225,7 @@ impl<'a> World<'a> {
             effects: Vec::new(),
             automaton: Arc::new(automaton()),
             hashes: Arc::new(TreeHashes::new()),
+            keys,
             committee,
             verifier,
             crashes: stream(plan.seed, Purpose::Crashes),
@@ -238,16 +240,16 @@ impl<'a> World<'a> {
             driven: None,
             recovery: None,
         };
-        world.populate(&keys);
+        world.populate();
         world
     }
 
     /// Makes replicas, twins and adversaries, and the first events.
-    fn populate(&mut self, keys: &Keys) {
+    fn populate(&mut self) {
         let mut random = stream(self.plan.seed, Purpose::Adversaries);
         let random = &mut random;
         for id in self.committee.ids().collect::<Vec<_>>() {
-            let mut replica = self.replica(id, keys, random);
+            let mut replica = self.replica(id, random);
             // The history before an arbitrary start is honest.
             if self.plan.start == Start::Fresh {
                 self.corrupt(&mut replica, random);
@@ -255,7 +257,7 @@ impl<'a> World<'a> {
             self.replicas.push(replica);
         }
         if self.plan.start == Start::Fresh {
-            self.add_twins(keys, random);
+            self.add_twins(random);
         }
         for window in &self.plan.windows {
             *self.stats.byzantine.entry(window.behaviour.name()).or_default() += 1;
@@ -282,10 +284,10 @@ impl<'a> World<'a> {
         }
     }
 
-    fn add_twins(&mut self, keys: &Keys, random: &mut ChaCha8Rng) {
+    fn add_twins(&mut self, random: &mut ChaCha8Rng) {
         for (id, behaviour) in &self.plan.byzantine {
             if *behaviour == Behaviour::Twins {
-                let mut twin = self.replica(*id, keys, random);
+                let mut twin = self.replica(*id, random);
                 (twin.correct, twin.side) = (false, 1);
                 self.twins.insert(*id, (Twins::new(random.random()), self.replicas.len()));
                 self.replicas.push(twin);
@@ -302,18 +304,18 @@ impl<'a> World<'a> {
         }
         self.replicas = replicas;
         let first = self.replicas.len();
-        self.add_twins(&Keys::new(self.plan.scheme, self.plan.seed), &mut random);
+        self.add_twins(&mut random);
         (first..self.replicas.len()).for_each(|twin| self.start(twin));
     }
 
-    fn replica(&self, id: ReplicaId, keys: &Keys, random: &mut ChaCha8Rng) -> Replica {
+    fn replica(&self, id: ReplicaId, random: &mut ChaCha8Rng) -> Replica {
         let tick_us = self.plan.tick_ms * 1000;
         Replica {
             id,
             context: Context {
                 committee: Arc::clone(&self.committee),
                 own: id,
-                signer: keys.signer(Role::Replica, id.0),
+                signer: self.keys.signer(Role::Replica, id.0),
                 verifier: Arc::clone(&self.verifier),
                 chain: self.plan.chain,
                 local: self.plan.local,

@@ -1,7 +1,7 @@
 //! The way back to service from an arbitrary state, stage by stage, measured in rounds.
 
 use daruma_engine::laboratory::Standing;
-use daruma_types::{Statement, View};
+use daruma_types::{PublicKey, Statement, View};
 
 use super::{Event, World};
 use crate::Invariant;
@@ -39,6 +39,8 @@ pub(super) struct Recovery {
     since_us: u64,
     /// The first round at whose end all were in one view, active.
     common: Option<u32>,
+    /// The keys of the clients that ask.
+    clients: Vec<PublicKey>,
     /// The nonce of the requests that must be executed next.
     nonce: u64,
     /// The primary that is away.
@@ -50,9 +52,18 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    pub(super) fn new(since_us: u64) -> Self {
-        let (stage, common, away) = (Stage::Converging, None, None);
-        Self { stage, since_us, common, nonce: 0, away, trusted: false, disturbed: false }
+    pub(super) fn new(since_us: u64, keys: &Keys) -> Self {
+        let key = |client| keys.signer(Role::Client, client).public_key();
+        Self {
+            stage: Stage::Converging,
+            since_us,
+            common: None,
+            clients: FRESH_CLIENTS.map(key).collect(),
+            nonce: 0,
+            away: None,
+            trusted: false,
+            disturbed: false,
+        }
     }
 
     /// Whether the checks of agreement wait for convergence.
@@ -74,9 +85,8 @@ impl World<'_> {
     pub(super) fn ask_afresh(&mut self) {
         let Some(recovery) = &self.recovery else { return };
         let nonce = recovery.nonce;
-        let keys = Keys::new(self.plan.scheme, self.plan.seed);
         for client in FRESH_CLIENTS {
-            let transaction = self.sign(&keys, client, nonce);
+            let transaction = self.sign(client, nonce);
             for to in self.committee.ids().collect::<Vec<_>>() {
                 let transaction = Box::new(transaction.clone());
                 self.queue.push(self.now_us + 1, Event::Submit { to, transaction });
@@ -92,13 +102,10 @@ impl World<'_> {
     /// Whether every correct replica that runs executed the fresh requests.
     fn served(&self) -> bool {
         let Some(recovery) = &self.recovery else { return false };
-        let keys = Keys::new(self.plan.scheme, self.plan.seed);
-        let clients: Vec<_> =
-            FRESH_CLIENTS.map(|client| keys.signer(Role::Client, client).public_key()).collect();
         let correct = self.replicas.iter().filter(|replica| replica.correct);
         let mut running = correct.filter_map(|replica| replica.running.as_ref());
         running.all(|running| {
-            clients.iter().all(|client| {
+            recovery.clients.iter().all(|client| {
                 running.reader.last_nonce(client).ok().flatten() >= Some(recovery.nonce)
             })
         })
