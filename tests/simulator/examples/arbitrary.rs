@@ -37,9 +37,13 @@ fn main() -> ExitCode {
             let plan = Plan::arbitrary(seed, replicas);
             let outcome =
                 if traced { plan.run_traced(&mut |line| println!("{line}")) } else { plan.run() };
-            let slow = outcome.stats.rounds_to_view.max(outcome.stats.rounds_to_service);
-            if slow > 20 {
-                println!("slow: {slow} rounds: {plan}");
+            let stats = &outcome.stats;
+            if stats.rounds_to_view > 4
+                || stats.rounds_to_active > 8
+                || stats.rounds_to_service > 20
+            {
+                let (view, active) = (stats.rounds_to_view, stats.rounds_to_active);
+                println!("slow: {view}, {active}, {} rounds: {plan}", stats.rounds_to_service);
             }
             if outcome.holds() {
                 held.push(outcome);
@@ -54,10 +58,11 @@ fn main() -> ExitCode {
         }
         let of = |value: fn(&Outcome) -> u32| spread(held.iter().map(value).collect());
         println!(
-            "n={replicas}: {} runs held; rounds (median/99%/most) to a common view {}, to service \
-             {}, to settle {}, after a failure {}; {:.1} ms a run",
+            "n={replicas}: {} runs held; rounds (median/99%/most) to a common view {}, to \
+             votes in it {}, to service {}, to settle {}, after a failure {}; {:.1} ms a run",
             held.len(),
             of(|o| o.stats.rounds_to_view),
+            of(|o| o.stats.rounds_to_active),
             of(|o| o.stats.rounds_to_service),
             of(|o| o.stats.rounds_to_settle),
             of(|o| o.stats.rounds_after_failure),

@@ -67,9 +67,20 @@ pub struct ArbitraryStart {
 /// Microseconds of a unit of [`Rhythm`], which is a tick.
 pub(crate) const UNIT_US: u64 = 100_000;
 
+/// Asynchronous rounds from an arbitrary start until all correct replicas are settled in one view of
+/// establishment (a), at most, for any `n` and `f`.
+///
+/// In the first round every replica throws out what does not prove itself, and tells where it is; by the
+/// end of the second whoever was behind the highest proof has it. Suspicions that memory held may then make
+/// all leave that view: two rounds for the demands of some to be joined by all, two for their reports. That
+/// uses them up, and no patience is so short that a new one comes sooner than the rest takes. One more proof,
+/// which only a Byzantine replica held and shows to one replica, goes round in two.
+pub const VIEW_ROUNDS_MAX: u32 = 8;
+
 /// Asynchronous rounds from an arbitrary start to common service, at most.
 ///
-/// Views and their proofs meet within a few rounds. What is proven and still of no use, such as a
+/// A common view takes [`VIEW_ROUNDS_MAX`], and a correct primary that can work as long again for its
+/// new-view. What is proven and still of no use, such as a
 /// replayed report of blocks that nobody has, costs the patience of the failure detector: its longest,
 /// as memory may hold any, once for each primary that cannot work, and once more for the view that was
 /// found. A token takes up to `3` rounds there and back.
@@ -81,7 +92,7 @@ pub const fn convergence_rounds_max(local: &LocalLimits, thresholds: Thresholds)
         local.beat_rounds
     };
     let views = thresholds.faulty_max() as u32 + 2;
-    24 + views * (8 + 3 * tokens * local.patience_factor_max)
+    3 * VIEW_ROUNDS_MAX + views * (VIEW_ROUNDS_MAX + 3 * tokens * local.patience_factor_max)
 }
 
 impl Plan {

@@ -50,7 +50,7 @@ mod trace;
 mod twin_phases;
 mod world;
 
-pub use arbitrary::{ArbitraryStart, Rhythm, Start, convergence_rounds_max};
+pub use arbitrary::{ArbitraryStart, Rhythm, Start, VIEW_ROUNDS_MAX, convergence_rounds_max};
 pub use daruma_adversary::{Adversary, Behaviour, Window};
 pub use daruma_engine::laboratory::{Scope, Values};
 pub use fault::{Fault, Pairs, Scheduled};

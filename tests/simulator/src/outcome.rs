@@ -108,8 +108,11 @@ pub struct Stats {
     pub bytes: u64,
     /// Messages that the door of a correct replica refused.
     pub refused: u64,
-    /// Rounds from an arbitrary start until all correct replicas first were in one view, active.
+    /// Rounds from an arbitrary start until all correct replicas first were settled in one view: what view
+    /// establishment is for.
     pub rounds_to_view: u32,
+    /// Until all of them also voted in its ballot: what its primary's new-view is for.
+    pub rounds_to_active: u32,
     /// Until all of them had executed fresh requests.
     pub rounds_to_service: u32,
     /// Until all was well for good.
@@ -159,6 +162,7 @@ impl Stats {
         self.bytes += other.bytes;
         self.refused += other.refused;
         self.rounds_to_view = self.rounds_to_view.max(other.rounds_to_view);
+        self.rounds_to_active = self.rounds_to_active.max(other.rounds_to_active);
         self.rounds_to_service = self.rounds_to_service.max(other.rounds_to_service);
         self.rounds_to_settle = self.rounds_to_settle.max(other.rounds_to_settle);
         self.rounds_after_failure = self.rounds_after_failure.max(other.rounds_after_failure);

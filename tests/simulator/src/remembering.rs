@@ -113,7 +113,10 @@ impl Verifier for Remembering {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use daruma_types::{Ballot, Committee, Hash, HeadClaim, Replica, ReplicaId};
+
     use super::*;
+    use crate::scheme::{Keys, Role, Scheme};
 
     /// Finds signatures good that consist of the content's first byte, and counts how often it is asked.
     #[derive(Default)]
@@ -143,5 +146,28 @@ mod tests {
         assert_eq!(asks(&key, &[5, 2], 5), (true, 1));
         assert_eq!(asks(&key, &[6], 5), (false, 1));
         assert_eq!(asks(&key, &[6], 5), (false, 1));
+    }
+
+    #[test]
+    fn a_report_is_known_as_a_whole_and_on_its_chain_only_and_only_once_it_was_valid() {
+        let keys = Keys::new(Scheme::Fast, 1);
+        let replicas = (0..4).map(|id| Replica {
+            name: format!("r{id}"),
+            key: keys.signer(Role::Replica, id).public_key(),
+        });
+        let (chain, other) = (ChainId(Hash([1; 32])), ChainId(Hash([2; 32])));
+        let committee = Committee::new(chain, 1, replicas.collect()).unwrap();
+        let verifier = keys.verifier();
+        let signer = keys.signer(Role::Replica, 2);
+        let head = HeadClaim::genesis(chain);
+        let good = Report::sign(chain, ReplicaId(2), Ballot(3), head, None, signer.as_ref());
+        assert!(!verifier.knows_report(chain, &good));
+        assert_eq!(good.verify(&committee, verifier.as_ref()), Ok(()));
+        assert!(verifier.knows_report(chain, &good));
+        assert!(!verifier.knows_report(other, &good));
+        let bent = Report { ballot: Ballot(4), ..good };
+        assert!(!verifier.knows_report(chain, &bent));
+        assert!(bent.verify(&committee, verifier.as_ref()).is_err());
+        assert!(!verifier.knows_report(chain, &bent));
     }
 }

@@ -1,11 +1,11 @@
 //! The way back to service from an arbitrary state, stage by stage, measured in rounds.
 
 use daruma_engine::laboratory::Standing;
-use daruma_types::{PublicKey, Statement, View};
+use daruma_types::{Establishment, PublicKey, Statement, View};
 
 use super::{Event, World};
 use crate::Invariant;
-use crate::arbitrary::{Rhythm, Start, convergence_rounds_max};
+use crate::arbitrary::{Rhythm, Start, VIEW_ROUNDS_MAX, convergence_rounds_max};
 use crate::scheme::{Keys, Role};
 
 /// Rounds through which a cluster that has recovered must stay as it is.
@@ -37,8 +37,10 @@ pub(super) struct Recovery {
     stage: Stage,
     /// When the arbitrary state was set.
     since_us: u64,
-    /// The first round at whose end all were in one view, active.
+    /// The first round at whose end all were settled in one view.
     common: Option<u32>,
+    /// The first at whose end all voted in it as well, its new-view adopted.
+    active: Option<u32>,
     /// The keys of the clients that ask.
     clients: Vec<PublicKey>,
     /// The nonce of the requests that must be executed next.
@@ -58,6 +60,7 @@ impl Recovery {
             stage: Stage::Converging,
             since_us,
             common: None,
+            active: None,
             clients: FRESH_CLIENTS.map(key).collect(),
             nonce: 0,
             away: None,
@@ -117,10 +120,15 @@ impl World<'_> {
         let done = rounds.now - 1;
         let stage = recovery.stage;
         let standings = self.standings();
-        let common = common_view(&standings);
+        let (settled, common) = (settled_view(&standings), common_view(&standings));
         let level = all_equal(standings.iter().map(|s| s.executed));
         if let Some(recovery) = &mut self.recovery {
-            recovery.common = recovery.common.or(common.map(|_| done));
+            recovery.common = recovery.common.or(settled.map(|_| done));
+            recovery.active = recovery.active.or(common.map(|_| done));
+        }
+        if self.is_view_late(done) {
+            let what = format!("no common view after {done} rounds{}", self.standings_of_all());
+            self.broken((Invariant::Convergence, what));
         }
         self.trace.line(self.now_us, || format!("ROUND {done} {stage:?}: {}", brief(&standings)));
         self.trace.round(done + 1);
@@ -138,6 +146,13 @@ impl World<'_> {
         }
     }
 
+    /// Whether establishment (a) has not come to a common view when it should have.
+    fn is_view_late(&self, done: u32) -> bool {
+        let certified = self.plan.establishment == Establishment::Certified;
+        let never = self.recovery.as_ref().is_some_and(|recovery| recovery.common.is_none());
+        certified && never && done >= VIEW_ROUNDS_MAX
+    }
+
     fn rounds_max(&self) -> u32 {
         let promised = convergence_rounds_max(&self.plan.local, self.plan.thresholds);
         self.plan.rounds_max.unwrap_or(promised)
@@ -150,6 +165,7 @@ impl World<'_> {
             self.stats.rounds_to_settle = done;
             if !std::mem::replace(&mut recovery.trusted, true) {
                 self.stats.rounds_to_view = recovery.common.unwrap_or(done);
+                self.stats.rounds_to_active = recovery.active.unwrap_or(done);
                 self.stats.rounds_to_service = done;
                 self.stats.quiet_us = self.now_us - recovery.since_us;
                 self.trust();
@@ -241,11 +257,17 @@ const fn stage_waits(stage: Stage) -> bool {
     }
 }
 
-/// The view in which all serve, if there is one.
-fn common_view(standings: &[Standing]) -> Option<View> {
+/// The view in which all are settled, if there is one. From the end of the first round on a view is a
+/// proven one: the iteration of each replica threw out what was not.
+fn settled_view(standings: &[Standing]) -> Option<View> {
     let first = standings.first()?;
-    let all = standings.iter().all(|s| s.view == first.view && s.phase == 0 && s.active);
+    let all = standings.iter().all(|s| s.view == first.view && s.phase == 0);
     all.then_some(first.view)
+}
+
+/// The same, if all vote in it as well.
+fn common_view(standings: &[Standing]) -> Option<View> {
+    settled_view(standings).filter(|_| standings.iter().all(|s| s.active))
 }
 
 fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
