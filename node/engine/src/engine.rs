@@ -342,6 +342,8 @@ impl Engine {
         self.views.help(from, &summary, &self.replication, context, out);
         self.replication.help(from, &summary, still, context, out);
         self.attestations.help(from, &summary, unattested, context, out);
+        let waits = still && !summary.active && before.is_some_and(|before| !before.active);
+        self.heed_waiting(waits.then_some(summary.ballot));
         if let Some(peer) = self.peers.get_mut(from.index()) {
             peer.summary = Some(summary);
         }

@@ -166,3 +166,16 @@ fn arbitrary_starts_that_once_failed_hold() {
         holds(&Plan::arbitrary(seed, replicas));
     }
 }
+
+/// Seeds that once waited for the failure detector though all that was needed was there.
+#[test]
+fn with_a_correct_primary_votes_need_no_detector() {
+    for (seed, replicas) in [
+        // The primary's ballot was proven active, and its new-view was lost everywhere.
+        (385, 4),
+        (11, 7),
+    ] {
+        let stats = holds(&Plan::arbitrary(seed, replicas)).stats;
+        assert!(stats.rounds_to_active <= 8, "seed {seed}, n = {replicas}: {stats:?}");
+    }
+}

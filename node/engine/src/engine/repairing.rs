@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use daruma_types::{PublicKey, limits};
+use daruma_types::{Ballot, PublicKey, limits};
 
 use super::{Engine, Peer};
 use crate::outbox::Outbox;
@@ -75,6 +75,14 @@ impl Engine {
         }
         if self.attestations.repair(executed, full, &self.context) {
             out.repaired(Illegal::OutOfBounds("the attestations"));
+        }
+    }
+
+    /// Two summaries of a peer showed that it waits for the new-view of `ballot`. Had anyone that, the peer
+    /// would have got it in between.
+    pub(super) fn heed_waiting(&mut self, ballot: Option<Ballot>) {
+        if ballot == Some(self.replication.ballot()) && self.views.reports_again() {
+            self.replication.miss_new_view(&self.context);
         }
     }
 

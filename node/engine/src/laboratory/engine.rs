@@ -81,6 +81,11 @@ impl Engine {
         self.baseline = true;
     }
 
+    /// Makes this replica lose the new-view of its ballot, and nothing else.
+    pub fn lose_new_view(&mut self) {
+        self.replication.lose_new_view();
+    }
+
     /// Sets the committed head, and what the ledger is believed to have executed.
     pub fn set_head(&mut self, head: HeadClaim, executed: Statement) {
         self.replication.set_head(head, executed);

@@ -134,6 +134,11 @@ impl Replication {
         (self.active, self.new_view) = (false, None);
     }
 
+    /// The ballot stays active, and its new-view is lost.
+    pub(crate) fn lose_new_view(&mut self) {
+        self.new_view = None;
+    }
+
     /// Sets the head, and what is said to be executed.
     pub(crate) fn set_head(
         &mut self,

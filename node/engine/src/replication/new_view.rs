@@ -93,6 +93,16 @@ impl Replication {
         self.adopt_new_view(context.own, new_view, context, out);
     }
 
+    /// As the primary of a ballot that is active though its new-view is lost, with a memory or in a crash,
+    /// waits for it again, or makes another: a peer that never had it has nothing else to wait for but the
+    /// detector. As after any loss of it, whoever voted in the ballot stays bound by its votes.
+    pub(crate) fn miss_new_view(&mut self, context: &Context) {
+        let lost = self.active && self.ballot > Ballot(0) && self.new_view.is_none();
+        if lost && self.is_primary(context) {
+            self.active = false;
+        }
+    }
+
     /// Headers from above `base` up to `tip`; none while a body is missing.
     fn headers_down(&self, tip: Option<&Certificate>, base: &HeadClaim) -> Option<Vec<Header>> {
         let mut headers = Vec::new();

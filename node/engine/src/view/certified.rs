@@ -334,6 +334,10 @@ impl ViewEstablishment for Certified {
         held.map(|report| report.replica).collect()
     }
 
+    fn reports_again(&self) -> bool {
+        true
+    }
+
     fn proof(&self) -> &ViewProof {
         &self.proof
     }

@@ -104,6 +104,12 @@ pub(crate) trait ViewEstablishment {
         self.reports().iter().map(|report| report.replica).collect()
     }
 
+    /// Whether a primary that lost the new-view of an active ballot may make another in the same ballot: it
+    /// is sent the reports of whoever is there, late ones too.
+    fn reports_again(&self) -> bool {
+        false
+    }
+
     /// A valid new-view came: `n-f` replicas were in its ballot.
     fn on_new_view(
         &mut self,
