@@ -153,7 +153,24 @@ mod tests {
         new
     }
 
-    /// C-L02 too: counters wrap.
+    /// C-L02: the largest counter is followed by the smallest, which is one new token.
+    #[test]
+    fn c_l02_a_counter_at_its_end_wraps_and_the_exchange_goes_on() {
+        let (mut a, mut b) = (Links::new(2), Links::new(2));
+        a.links[1].sending = COUNTERS - 2;
+        b.links[0].received = COUNTERS - 3;
+        let sent: Vec<u64> = (0..5)
+            .map(|_| {
+                let counter = a.links[1].sending;
+                assert!(exchange(&mut a, &mut b), "{counter}");
+                counter
+            })
+            .collect();
+        assert_eq!(sent, [COUNTERS - 2, COUNTERS - 1, 0, 1, 2]);
+        assert_eq!(b.links[0].received, 2);
+    }
+
+    /// Counters out of their domain too.
     #[test]
     fn from_any_counters_every_exchange_but_the_first_few_is_one_token() {
         for sending in [0, 1, 7, COUNTERS - 1, u64::MAX] {
@@ -197,7 +214,134 @@ mod tests {
         }
     }
 
-    /// C-L01, C-L03, C-L04: any counters, channels full of garbage, a receiver that begins anew.
+    /// A channel in which a message is overtaken by no more than it can hold: its counters, and by how
+    /// many each was overtaken.
+    struct Disorderly {
+        held: Vec<(u64, u32)>,
+        chance: Channel,
+        loss: u64,
+        duplication: u64,
+    }
+
+    impl Disorderly {
+        /// Chances are per cent. What finds the channel full is lost.
+        fn put(&mut self, counter: u64) {
+            if self.chance.draw(100) >= self.loss {
+                let copies = 1 + usize::from(self.chance.draw(100) < self.duplication);
+                (0..copies).for_each(|_| self.held.push((counter, 0)));
+                self.held.truncate(COPIES_MAX as usize);
+            }
+        }
+
+        fn take(&mut self) -> Option<u64> {
+            let any = self.chance.draw(self.held.len().max(1) as u64) as usize;
+            let due = self.held.iter().position(|(_, overtaken)| *overtaken >= COPIES_MAX);
+            let index = due.unwrap_or(any);
+            self.held.iter_mut().take(index).for_each(|(_, overtaken)| *overtaken += 1);
+            (index < self.held.len()).then(|| self.held.remove(index).0)
+        }
+    }
+
+    /// C-L01: any counters, a channel full of stale tokens, and losses, copies and disorder of every degree.
+    /// After `3(c+1)` tokens that arrived, each step of the sender is taken as one token, in order.
+    #[test]
+    fn c_l01_from_any_counters_and_a_full_channel_each_step_is_one_token_in_order() {
+        let settled = 3 * (COPIES_MAX as usize + 1);
+        for seed in 0..600 {
+            let mut chance = Channel { held: Vec::new(), state: seed };
+            let (loss, duplication) = (chance.draw(51), chance.draw(51));
+            let held = (0..chance.draw(9)).map(|_| (chance.draw(COUNTERS), 0)).collect();
+            let (mut a, mut b) = (Links::new(2), Links::new(2));
+            a.links[1].sending = chance.draw(COUNTERS);
+            b.links[0].received = chance.draw(COUNTERS);
+            b.links[0].behind = chance.draw(1 << 31) as u32;
+            let mut there = Disorderly { held, chance, loss, duplication };
+            let (mut arrived, mut taken, mut from) = (0, Vec::new(), None);
+            for _ in 0..1_000 {
+                b.tick(B, &mut Outbox::default());
+                let mut out = Outbox::default();
+                a.tick(A, &mut out);
+                there.put(sent(out).unwrap());
+                let Some(counter) = there.take() else { continue };
+                arrived += 1;
+                if arrived > settled {
+                    from = from.or(Some(a.links[1].sending));
+                }
+                let mut out = Outbox::default();
+                if b.on_token(A, counter, &mut out) && from.is_some() {
+                    taken.push(counter);
+                }
+                if there.chance.draw(100) >= loss {
+                    a.on_return(B, sent(out).unwrap());
+                }
+            }
+            // One step may have been under way when the counting began, and one is at its end.
+            let steps = (a.links[1].sending + COUNTERS - from.unwrap()) % COUNTERS;
+            assert!(steps > 20, "seed {seed}: {steps} steps with {loss} % lost");
+            assert!((taken.len() as u64).abs_diff(steps) <= 1, "seed {seed}: {taken:?}");
+            let next = |pair: &[u64]| (pair[0] + 1) % COUNTERS == pair[1];
+            assert!(taken.windows(2).all(next), "seed {seed}: in order, none twice: {taken:?}");
+        }
+    }
+
+    /// C-L03: that changed bytes are noticed is the transport's part; to the link they are a loss, and the
+    /// token goes out again at the next tick.
+    #[test]
+    fn c_l03_a_token_or_a_return_that_is_lost_comes_again_at_the_next_tick_and_counts_once() {
+        for lost_return in [false, true] {
+            let (mut a, mut b) = (Links::new(2), Links::new(2));
+            exchange(&mut a, &mut b);
+            let before = a.links[1].sending;
+            let mut out = Outbox::default();
+            a.tick(A, &mut out);
+            let counter = sent(out).unwrap();
+            b.tick(B, &mut Outbox::default());
+            let taken = lost_return && b.on_token(A, counter, &mut Outbox::default());
+            assert_eq!((taken, a.links[1].sending), (lost_return, before));
+            let again = exchange(&mut a, &mut b);
+            assert_eq!(again, !lost_return, "once in all");
+            assert_eq!(a.links[1].sending, before + 1);
+            assert!(exchange(&mut a, &mut b));
+        }
+    }
+
+    /// C-L04: whatever the sender's counter is, the token under way counts twice at most, and the sender goes
+    /// on at once. A counter past the middle of its range looks like a late copy to a receiver that begins
+    /// anew, so that it takes tokens again after as many ticks as there may be late copies.
+    #[test]
+    fn c_l04_a_receiver_that_begins_anew_repeats_at_most_the_token_under_way() {
+        for sending in [1, 2, 1_000, COUNTERS / 2, COUNTERS / 2 + 9, COUNTERS - 1] {
+            for returned in [false, true] {
+                let (mut a, mut b) = (Links::new(2), Links::new(2));
+                a.links[1].sending = sending;
+                b.links[0].received = (sending + COUNTERS - 1) % COUNTERS;
+                b.tick(B, &mut Outbox::default());
+                let mut out = Outbox::default();
+                let mut taken = vec![(sending, b.on_token(A, sending, &mut out))];
+                if returned {
+                    a.on_return(B, sending);
+                }
+                b = Links::new(2);
+                for tick in 1..=2 * u64::from(COPIES_MAX) {
+                    let counter = a.links[1].sending;
+                    taken.push((counter, exchange(&mut a, &mut b)));
+                    let steps = (a.links[1].sending + COUNTERS - sending) % COUNTERS;
+                    assert_eq!(steps, tick + u64::from(returned), "{sending}: it goes on");
+                }
+                let twice = taken.iter().filter(|(counter, new)| *new && *counter == sending);
+                assert!(twice.count() <= 2);
+                let of = |wanted: u64| taken.iter().filter(|(c, new)| *new && *c == wanted).count();
+                assert!((1..8).all(|step| of((sending + step) % COUNTERS) <= 1));
+                let again = taken.iter().skip(1).position(|(_, new)| *new).unwrap();
+                let late = (COUNTERS / 2..COUNTERS - 1).contains(&sending);
+                let bound = if late { COPIES_MAX as usize } else { 2 };
+                assert!(again <= bound, "{sending}: taken again after {again} ticks");
+                assert!(taken[2 + again..].iter().all(|(_, new)| *new), "{sending}: {taken:?}");
+            }
+        }
+    }
+
+    /// Any counters, channels full of garbage, a receiver that begins anew.
     #[test]
     fn over_a_bad_channel_false_tokens_are_bounded_and_then_each_step_of_the_sender_is_one_token() {
         for seed in 0..500 {

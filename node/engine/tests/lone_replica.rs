@@ -388,3 +388,32 @@ fn b61_while_a_view_change_goes_on_nothing_new_is_prepared() {
     assert_eq!(backup.hears(5, demand(5)), ["demand 0", "report 1"]);
     assert!(backup.hears(0, proposal(0, &first(), 0)).is_empty());
 }
+
+#[test]
+fn c_t05_a_block_older_than_its_parent_is_not_prepared_and_what_others_decide_instead_is_executed()
+{
+    let at = |time_ms, nonce| {
+        let (parent, proposer) = (first().hash(), ReplicaId(0));
+        let transactions = vec![transaction(1, nonce)];
+        Block::build(CHAIN, Height(2), parent, proposer, time_ms, transactions)
+    };
+    let time_ms = first().header.timestamp_ms;
+    for good in [time_ms, time_ms + 1, u64::MAX] {
+        let mut backup = Lone::new(1);
+        backup.hears(0, proposal(0, &first(), 0));
+        assert_eq!(backup.hears(0, proposal(0, &at(good, 2), 0)), ["prepare 0/2"]);
+    }
+    for old in [time_ms - 1, 0] {
+        let mut backup = Lone::new(1);
+        backup.hears(0, proposal(0, &first(), 0));
+        assert_eq!(backup.hears(0, proposal(0, &at(old, 2), 0)), ["TimeRunsBackwards"]);
+        for ballot in [1, 2] {
+            let said = backup.hears(0, proposal(0, &at(old, 2), 0));
+            assert!(said.is_empty(), "said once, not {ballot} times: {said:?}");
+        }
+        // The first block is decided, and everything goes on.
+        let said = backup.hears_all(&[0, 2, 3, 4], commit(&first()));
+        assert!(said.contains(&"execute 1".to_owned()), "{said:?}");
+        backup.executed(&first());
+    }
+}

@@ -4,13 +4,18 @@
 //! that they judge: they look at what a replica shows of itself from outside, and count with vote
 //! counts of their own.
 
+mod draws;
+mod links;
 mod oracles;
 mod start;
 
+pub use draws::Draws;
+pub use links::{Link, between, neighbours, set_cut, set_weather};
 pub use oracles::{
-    Counts, all_executed, all_in_view, consistent, healthy, nothing_assigned, serving_views,
+    Counts, acknowledged, all_executed, all_executed_these, all_in_view, consistent, healthy,
+    nothing_assigned, serving_views, two_views_decide,
 };
-pub use start::{RHYTHMS, forced, in_view, plan, six, views_with_proofs};
+pub use start::{RHYTHMS, forced, in_view, plan, six, six_of_both, views_with_proofs};
 
 /// Asynchronous rounds from any state of the view establishment to a stable view.
 pub const VIEW_ROUNDS_MAX: u32 = 32;

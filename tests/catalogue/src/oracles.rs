@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daruma_simulator::Rig;
-use daruma_types::{ReplicaId, VStatus};
+use daruma_types::ReplicaId;
 
 /// Vote counts, worked out here anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,9 @@ impl Counts {
 pub fn serving_views(rig: &Rig<'_>) -> BTreeMap<u64, BTreeSet<ReplicaId>> {
     let mut serving: BTreeMap<u64, BTreeSet<ReplicaId>> = BTreeMap::new();
     for id in rig.correct() {
-        let status = rig.status(id);
-        if status.phase == 0 && status.active && status.monitor.status == VStatus::Ok {
-            serving.entry(status.view.0).or_default().insert(id);
+        let standing = rig.standing(id);
+        if standing.phase == 0 && standing.active && standing.serves {
+            serving.entry(standing.view.0).or_default().insert(id);
         }
     }
     serving
@@ -55,7 +55,7 @@ pub fn healthy(rig: &Rig<'_>) -> bool {
     let heads: BTreeSet<_> = correct
         .iter()
         .map(|id| {
-            let executed = rig.status(*id).executed;
+            let executed = rig.standing(*id).executed;
             (executed.height, executed.block, executed.state_root)
         })
         .collect();
@@ -68,8 +68,8 @@ pub fn healthy(rig: &Rig<'_>) -> bool {
 #[must_use]
 pub fn all_in_view(rig: &Rig<'_>, view: u64) -> bool {
     rig.correct().into_iter().all(|id| {
-        let status = rig.status(id);
-        status.view.0 == view && status.phase == 0
+        let standing = rig.standing(id);
+        standing.view.0 == view && standing.phase == 0
     })
 }
 
@@ -77,6 +77,36 @@ pub fn all_in_view(rig: &Rig<'_>, view: u64) -> bool {
 #[must_use]
 pub fn all_executed(rig: &Rig<'_>, operations: &[&str]) -> bool {
     rig.correct().into_iter().all(|id| rig.operations(id) == operations)
+}
+
+/// Whether two views are served at once, each by so many correct replicas that with `f` Byzantine ones
+/// they could decide in it (oracle S8).
+#[must_use]
+pub fn two_views_decide(rig: &Rig<'_>, counts: Counts) -> bool {
+    let deciding = |serving: &BTreeSet<ReplicaId>| serving.len() + counts.f >= counts.overlapping();
+    serving_views(rig).values().filter(|serving| deciding(serving)).count() > 1
+}
+
+/// The operations that a client may hold as done: `f+1` correct replicas executed each.
+#[must_use]
+pub fn acknowledged(rig: &Rig<'_>, counts: Counts) -> BTreeSet<String> {
+    let mut holders: BTreeMap<String, usize> = BTreeMap::new();
+    for id in rig.correct() {
+        for operation in rig.operations(id) {
+            *holders.entry(operation).or_default() += 1;
+        }
+    }
+    holders.retain(|_, holders| *holders > counts.f);
+    holders.into_keys().collect()
+}
+
+/// Whether every correct replica executed each of these, in any order, and nothing else.
+#[must_use]
+pub fn all_executed_these(rig: &Rig<'_>, operations: &BTreeSet<String>) -> bool {
+    rig.correct().into_iter().all(|id| {
+        let executed = rig.operations(id);
+        executed.len() == operations.len() && executed.iter().all(|o| operations.contains(o))
+    })
 }
 
 /// Whether no correct replica has accepted a block above what is executed.

@@ -1,7 +1,7 @@
 //! Plans and start states.
 
 use daruma_simulator::{Plan, Rhythm, Rig};
-use daruma_types::{ReplicaId, View, ViewProof};
+use daruma_types::{Establishment, ReplicaId, View, ViewProof};
 
 /// The two schedules in which every row is run.
 pub const RHYTHMS: [Rhythm; 2] = [Rhythm::LockStep, Rhythm::Random];
@@ -16,6 +16,13 @@ pub fn plan(n: usize, seed: u64) -> Plan {
 #[must_use]
 pub fn six(seed: u64) -> Plan {
     plan(6, seed)
+}
+
+/// Six replicas under each of the two view establishments.
+#[must_use]
+pub fn six_of_both(seed: u64) -> [Plan; 2] {
+    let automaton = Establishment::Automaton { event_driven_fd: false };
+    [six(seed), six(seed).establishment(automaton)]
 }
 
 /// The same without primary monitoring: nobody is ever suspected, so the view stays.
@@ -35,7 +42,7 @@ pub fn forced(plan: Plan) -> Plan {
 pub fn in_view(rig: &mut Rig<'_>, view: u64) {
     for next in 1..=view {
         for id in rig.correct() {
-            rig.engine(id).suspect();
+            rig.suspect(id);
         }
         let arrived = rig.until(40, |rig| crate::all_in_view(rig, next) && crate::healthy(rig));
         assert!(arrived.is_some(), "view {next} was not reached");

@@ -89,6 +89,15 @@ pub enum Fault {
         /// The new length.
         per_mille: u64,
     },
+    /// Until then each timer, when it fires, is late, early by a rounding, does what it is for twice or
+    /// not at all, or is as it should be, by chance.
+    Timers {
+        /// Whose.
+        #[serde(with = "word")]
+        replica: ReplicaId,
+        /// The end, in microseconds since the run began.
+        until_us: u64,
+    },
     /// The factor on the disk's time.
     Disk {
         /// Who.
@@ -114,6 +123,7 @@ impl Fault {
             | Self::Pause { replica, .. }
             | Self::ClockJump { replica, .. }
             | Self::TickLength { replica, .. }
+            | Self::Timers { replica, .. }
             | Self::Disk { replica, .. } => vec![*replica],
             Self::Hold { .. } | Self::PowerLoss | Self::Calm => Vec::new(),
         }
@@ -133,6 +143,7 @@ impl Fault {
             Self::Pause { .. } => "pause",
             Self::ClockJump { .. } => "clock jump",
             Self::TickLength { .. } => "tick length",
+            Self::Timers { .. } => "timers",
             Self::Disk { .. } => "disk",
             Self::Calm => "calm",
         }
@@ -188,6 +199,11 @@ impl core::fmt::Display for Fault {
             Self::TickLength { replica, per_mille } => {
                 write!(f, "{replica}'s ticks take {per_mille} per mille of their time")
             }
+            Self::Timers { replica, until_us } => write!(
+                f,
+                "until {} ms {replica}'s timers are late, early, double or left out",
+                until_us / 1000
+            ),
             Self::Disk { replica, factor } => {
                 write!(f, "{replica}'s disk takes {factor} times as long")
             }

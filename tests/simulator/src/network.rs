@@ -189,13 +189,14 @@ impl Links {
     ) -> [Option<Arrival>; 2] {
         let index = from.index() * self.replicas + to.index();
         let settings = self.settings;
-        let interval_us = (self.tick_us / u64::from(settings.per_tick.max(1))).max(1);
         let link = &mut self.links[index];
         if link.cuts > 0 || link.forever {
             self.mishaps.cut += 1;
             return [None, None];
         }
         let weather = link.weather_at(now_us);
+        let per_tick = weather.per_tick.map_or(settings.per_tick, |n| n.min(settings.per_tick));
+        let interval_us = (self.tick_us / u64::from(per_tick.max(1))).max(1);
         let turn_us = link.free_us.max(now_us);
         if (turn_us - now_us) / interval_us >= limits::LINK_QUEUE_MAX {
             self.mishaps.over_capacity += 1;
@@ -219,7 +220,8 @@ impl Links {
         } else {
             link.clogged = 0;
         }
-        if settings.ordered && weather.jitter_us == 0 && held_us == 0 {
+        // What is held back on an orderly link holds up what comes behind it, as on one TCP stream.
+        if settings.ordered && weather.jitter_us == 0 {
             at_us = at_us.max(link.last_us);
             link.last_us = at_us;
         }

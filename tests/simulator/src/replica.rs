@@ -48,6 +48,8 @@ pub(crate) struct Replica {
     pub(crate) tick_us: u64,
     /// What that time is multiplied by.
     pub(crate) tick_per_mille: u64,
+    /// Until then its timers are not to be relied on.
+    pub(crate) mistimed_until_us: u64,
     /// It stands still until then, with all of its memory.
     pub(crate) paused_until_us: u64,
     /// Messages that wait for its going on.

@@ -51,9 +51,10 @@ fn every_split_of_one_phase_is_survived_with_the_twin_in_every_place() {
     }
 }
 
-/// C-N10: a link that carries nothing, in one direction and for ever, leads to no endless view changes.
+/// C-N10 with clients and by the clock: a link that carries nothing, in one direction and for ever, leads to
+/// no endless view changes.
 #[test]
-fn links_cut_in_one_direction_for_ever_lead_to_at_most_f_plus_one_views() {
+fn c_n10_links_cut_in_one_direction_for_ever_lead_to_at_most_f_plus_one_views() {
     let mut cut = 0;
     for seed in 0..24 {
         let plan = Plan { faults_min: 1, ..Plan::calm(seed, 4) }

@@ -65,6 +65,13 @@ const REQUIRED: &[&str] = &[
     "Trap 12",
 ];
 
+/// The rows of the test catalogue's section on what the thesis lacks: links, networks, partitions, time.
+const NETWORK_ROWS: &[&str] = &[
+    "C-L01", "C-L02", "C-L03", "C-L04", "C-N01", "C-N02", "C-N03", "C-N04", "C-N05", "C-N06",
+    "C-N07", "C-N08", "C-N09", "C-N10", "C-N11", "C-N12", "C-P01", "C-P02", "C-P03", "C-P04",
+    "C-P06", "C-T01", "C-T02", "C-T03", "C-T04", "C-T05",
+];
+
 /// The rows of the test catalogue's section on distributed invariants.
 const ROWS: u32 = 33;
 
@@ -73,6 +80,7 @@ fn every_invariant_has_a_test_that_exists() {
     let text = std::fs::read_to_string(root().join("docs/invariants.md")).unwrap();
     let rows: Vec<String> = (1..=ROWS).map(|row| format!("A{row:02}")).collect();
     let mut required: Vec<&str> = REQUIRED.to_vec();
+    required.extend(NETWORK_ROWS);
     required.extend(rows.iter().map(String::as_str));
     let sources: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
     let gaps = gaps(&shown(&text), &required, &sources);

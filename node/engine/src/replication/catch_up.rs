@@ -13,8 +13,14 @@ use super::Replication;
 use crate::config::Context;
 use crate::outbox::Outbox;
 
-/// Ticks to wait for an answer before another peer is asked.
+/// Ticks to wait for an answer before another peer is asked: at most, for many blocks.
 const ANSWER_TICKS: u32 = 20;
+
+/// Ticks to wait for an answer beyond one for each block asked for. Most who fall behind lack one block;
+/// should the request or the answer be lost, or not reach a peer that does not hear this replica, they ask
+/// the next one soon. An answer that comes later is taken all the same, so that on slow links this costs
+/// the same few blocks twice.
+const ANSWER_TICKS_MIN: u32 = 3;
 
 /// Ticks through which the head may stand still below a peer's before blocks are fetched: normally
 /// they are on their way.
@@ -94,7 +100,8 @@ impl Replication {
         self.catch_up.turn = self.catch_up.turn.wrapping_add(1);
         let Some((peer, theirs)) = ahead().nth(self.catch_up.turn % count) else { return };
         let count = room.min(theirs.0.saturating_sub(head.0)).min(limits::FETCH_BLOCKS_MAX as u64);
-        self.catch_up.asked = Some((*peer, ANSWER_TICKS));
+        let patience = ANSWER_TICKS_MIN.saturating_add(count as u32).min(ANSWER_TICKS);
+        self.catch_up.asked = Some((*peer, patience));
         let message = Message::Fetch { from: head.next(), count: count as u32 };
         out.send(*peer, message);
     }

@@ -85,6 +85,31 @@ fn a_link_takes_so_many_messages_a_tick_and_loses_what_finds_its_queue_full() {
 }
 
 #[test]
+fn a_link_narrowed_for_a_while_takes_fewer_messages_a_tick_meanwhile() {
+    let mut links = links(LinkSettings { jitter_us: 0, ..LinkSettings::QUIET });
+    let narrow = Weather { per_tick: Some(1), ..Weather::NONE };
+    links.set_weather(A, B, narrow, 1_000_000);
+    let arrives = |links: &mut Links, now_us| links.send(A, B, now_us, 0)[0].unwrap().at_us;
+    let first = arrives(&mut links, 0);
+    assert_eq!(arrives(&mut links, 0) - first, TICK_US);
+    let later = arrives(&mut links, 2_000_000);
+    assert!(arrives(&mut links, 2_000_000) - later < TICK_US / 100);
+}
+
+#[test]
+fn what_is_held_back_on_an_orderly_link_holds_up_what_comes_behind_it() {
+    let arrives = |ordered| {
+        let mut links = links(LinkSettings { jitter_us: 0, ordered, ..LinkSettings::QUIET });
+        let held = links.send(A, B, 0, 500_000)[0].unwrap().at_us;
+        (held, links.send(A, B, 1, 0)[0].unwrap().at_us)
+    };
+    let (held, behind) = arrives(true);
+    assert!(behind >= held && held >= 500_000);
+    let (held, behind) = arrives(false);
+    assert!(behind < held);
+}
+
+#[test]
 fn a_clog_releases_what_waits_at_its_end_and_in_order() {
     let mut links = links(LinkSettings::QUIET);
     let until_us = 500_000;

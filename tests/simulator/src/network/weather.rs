@@ -23,6 +23,9 @@ pub struct Weather {
     pub clogged_until_us: Option<u64>,
     /// The connection breaks once in each such time; 0 for never. What is on its way then is lost.
     pub severed_every_us: u64,
+    /// Messages that the link takes between two ticks, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_tick: Option<u32>,
 }
 
 impl Weather {
@@ -36,6 +39,7 @@ impl Weather {
         slowness: 1,
         clogged_until_us: None,
         severed_every_us: 0,
+        per_tick: None,
     };
 
     /// The worst of both.
@@ -54,6 +58,7 @@ impl Weather {
             } else {
                 soonest(self.severed_every_us, other.severed_every_us)
             },
+            per_tick: [self.per_tick, other.per_tick].into_iter().flatten().min(),
         }
     }
 
@@ -76,6 +81,7 @@ impl core::fmt::Display for Weather {
             slowness,
             clogged_until_us,
             severed_every_us,
+            per_tick,
         } = *self;
         let mut comma = "";
         for (holds, text) in [
@@ -85,6 +91,10 @@ impl core::fmt::Display for Weather {
             (corruption > 0, format!("{corruption} per mille changed")),
             (slowness > 1, format!("{slowness} times slower")),
             (severed_every_us > 0, format!("broken every {severed_every_us} us")),
+            (
+                per_tick.is_some(),
+                format!("{} messages a tick at most", per_tick.unwrap_or_default()),
+            ),
             (clogged_until_us.is_some(), "nothing arrives, all waits".to_owned()),
         ] {
             if holds {

@@ -292,7 +292,8 @@ impl World<'_> {
                 (self.now_us / UNIT_US + 1) * UNIT_US + self.crashes.random_range(0..1_000)
             }
             Some(Rhythm::Random) => {
-                self.now_us + self.crashes.random_range(UNIT_US / 2..=UNIT_US * 3 / 2)
+                let pause_us = self.crashes.random_range(UNIT_US / 2..=UNIT_US * 3 / 2);
+                self.now_us + pause_us * self.replicas[replica].tick_per_mille / 1_000
             }
         }
     }

@@ -1,15 +1,18 @@
 //! A run that a test drives by hand: an exact start state, then one asynchronous round after the other.
 
 use daruma_adversary::Behaviour;
+use daruma_engine::laboratory::Standing;
 use daruma_engine::{Engine, Status};
 use daruma_types::{CertifiedBlock, Height, ReplicaId, Transaction};
 
 use super::rounds::Rounds;
 use super::{Event, World};
 use crate::arbitrary::{Rhythm, UNIT_US};
+use crate::fault::Fault;
+use crate::limits::END_CHECK_US;
 use crate::plan::Plan;
 use crate::scheme::Role;
-use crate::{Outcome, Violation};
+use crate::{Outcome, Stats, Violation};
 
 /// A run in a test's hands. Nothing happens but what it asks for.
 pub struct Rig<'a> {
@@ -94,6 +97,61 @@ impl Rig<'_> {
         found
     }
 
+    /// The same for a stretch of virtual time, for faults that make rounds long; the moment, in
+    /// microseconds.
+    pub fn never_during(&mut self, lasts_us: u64, bad: impl Fn(&Self) -> bool) -> Option<u64> {
+        let end_us = self.now_us() + lasts_us;
+        let mut found = bad(self).then(|| self.now_us());
+        while let Some((at_us, event)) = self.world.queue.pop() {
+            if at_us > end_us {
+                self.world.queue.push(at_us, event);
+                break;
+            }
+            self.happen(at_us, event);
+            if found.is_none() && bad(self) {
+                found = Some(at_us);
+            }
+        }
+        self.world.now_us = end_us;
+        found
+    }
+
+    /// Lets virtual time pass until `holds` does, looked at every [`END_CHECK_US`]; how long it took in
+    /// microseconds, none if it does not hold within `lasts_us`.
+    pub fn until_within(&mut self, lasts_us: u64, holds: impl Fn(&Self) -> bool) -> Option<u64> {
+        let begin_us = self.now_us();
+        while !holds(self) {
+            if self.now_us() >= begin_us + lasts_us {
+                return None;
+            }
+            self.never_during(END_CHECK_US, |_| false);
+        }
+        Some(self.now_us() - begin_us)
+    }
+
+    /// Virtual time since the run began, in microseconds.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.world.now_us
+    }
+
+    /// Lets a fault happen now.
+    pub fn inject(&mut self, fault: Fault) {
+        self.world.inject(fault);
+    }
+
+    /// Transactions that clients hold as confirmed: `f+1` replicas attested each.
+    #[must_use]
+    pub fn confirmed(&self) -> u64 {
+        self.world.checkers.confirmed_count()
+    }
+
+    /// Counts so far. Those that only the end of a run tells are missing.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.world.stats
+    }
+
     /// Every replica that is not Byzantine now.
     #[must_use]
     pub fn correct(&self) -> Vec<ReplicaId> {
@@ -114,6 +172,13 @@ impl Rig<'_> {
         &mut running.engine
     }
 
+    /// A replica suspects the primary of its view, as its failure detector may at any time: no fault.
+    pub fn suspect(&mut self, id: ReplicaId) {
+        if let Some(running) = &mut self.world.replicas[id.index()].running {
+            running.engine.suspect();
+        }
+    }
+
     /// Where a replica stands.
     ///
     /// # Panics
@@ -123,6 +188,17 @@ impl Rig<'_> {
         #[expect(clippy::unwrap_used, reason = "said in the documentation")]
         let running = self.world.replicas[id.index()].running.as_ref().unwrap();
         running.engine.status()
+    }
+
+    /// Where a replica stands, in short: for what is looked at after every event.
+    ///
+    /// # Panics
+    /// If the replica is down.
+    #[must_use]
+    pub fn standing(&self, id: ReplicaId) -> Standing {
+        #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+        let running = self.world.replicas[id.index()].running.as_ref().unwrap();
+        running.engine.standing()
     }
 
     /// The blocks that a replica executed, in order.

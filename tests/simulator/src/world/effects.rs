@@ -215,20 +215,12 @@ impl World<'_> {
     }
 
     /// Tells an engine where its ledger stands: it hears of it after all that was executed before.
-    fn tell_head(&mut self, replica: usize) {
+    pub(super) fn tell_head(&mut self, replica: usize) {
         let incarnation = self.replicas[replica].incarnation;
         let Some(running) = &self.replicas[replica].running else { return };
         let head = Box::new(running.ledger.head().clone());
         let told = Event::Head { replica, incarnation, head };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
-    }
-
-    pub(super) fn tell_head_again(&mut self, replica: usize, incarnation: u32) {
-        if self.lives(replica, incarnation) {
-            self.tell_head(replica);
-            let at_us = self.now_us + self.plan.ledger_every_ms * 1000;
-            self.queue.push(at_us, Event::TellHead { replica, incarnation });
-        }
     }
 
     /// The ledger reads nonces, and tells them in order with what it executed.

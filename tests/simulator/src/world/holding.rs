@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use daruma_types::{Hash, Message, ReplicaId, SignerSet, Thresholds, VoteKind};
+use daruma_types::{
+    Coordination, Hash, Message, Place, ReplicaId, SignerSet, Thresholds, VoteKind,
+};
 
 use crate::limits;
 
@@ -46,16 +48,23 @@ impl Holding {
         match watched(to, message, thresholds) {
             Counts::Nothing => 0,
             Counts::Everything => self.delay_us,
-            Counts::OneOf(watched, needed) => {
-                if self.heard.len() >= limits::WATCHED_MAX {
-                    self.heard.clear();
-                }
-                let heard = self.heard.entry(watched).or_default();
-                heard.insert(from);
-                // The receiver's own vote is one of those that are needed.
-                if heard.len() + 1 >= needed { self.delay_us } else { 0 }
+            Counts::OneOf(watched, needed) => self.unless_it_completes(from, watched, needed),
+            Counts::OneOfTwo(watched, needed) => {
+                let [one, other] = watched.map(|w| self.unless_it_completes(from, w, needed));
+                one.max(other)
             }
         }
+    }
+
+    /// Counts this sender, and holds it back if with it enough have said the same.
+    fn unless_it_completes(&mut self, from: ReplicaId, watched: Watched, needed: usize) -> u64 {
+        if self.heard.len() >= limits::WATCHED_MAX {
+            self.heard.clear();
+        }
+        let heard = self.heard.entry(watched).or_default();
+        heard.insert(from);
+        // The receiver's own vote is one of those that are needed.
+        if heard.len() + 1 >= needed { self.delay_us } else { 0 }
     }
 }
 
@@ -66,6 +75,16 @@ enum Counts {
     Everything,
     /// It is one of so many votes.
     OneOf(Watched, usize),
+    /// It is one of so many for each of the two.
+    OneOfTwo([Watched; 2], usize),
+}
+
+/// Places of the Coordination Automaton, as said to `to`: those of senders, or what they know of it.
+fn place(to: ReplicaId, kind: u8, place: Place) -> Watched {
+    let Place { phase, pair, change, witness } = place;
+    let current = pair.current.map_or(u64::from(u16::MAX) + 1, u64::from);
+    let flags = u64::from(phase) << 2 | u64::from(change) << 1 | u64::from(witness);
+    (to, kind, current << 16 | u64::from(pair.next), flags, Hash::default())
 }
 
 const fn kind(kind: VoteKind) -> u8 {
@@ -98,6 +117,10 @@ fn watched(to: ReplicaId, message: &Message, thresholds: Thresholds) -> Counts {
             let watched = (to, 4, 0, statement.height.0, statement.block);
             Counts::OneOf(watched, thresholds.weak())
         }
+        // The predicates of the automaton: `n-f` in one place, and `n-f` that know where the receiver is.
+        Message::Coordination(Coordination { own, echo }) => {
+            Counts::OneOfTwo([place(to, 5, *own), place(to, 6, *echo)], thresholds.strong())
+        }
         Message::Certificate(_)
         | Message::Leave(_)
         | Message::Enter(_)
@@ -111,7 +134,27 @@ fn watched(to: ReplicaId, message: &Message, thresholds: Thresholds) -> Counts {
 mod tests {
     use super::*;
     use crate::{Keys, Role, Scheme};
-    use daruma_types::{Ballot, ChainId, Height, Vote};
+    use daruma_types::{Ballot, ChainId, Height, ViewPair, Vote};
+
+    #[test]
+    fn the_place_that_would_be_that_of_n_minus_f_is_held_back() {
+        let six = Thresholds::new(6, 1).unwrap();
+        let mut holding = Holding::default();
+        holding.begin(50, 1_000);
+        let to = ReplicaId(0);
+        let mut delay = |from, next, known| {
+            let at = |next| Place { pair: ViewPair { current: Some(1), next }, ..Place::RESET };
+            let message = Message::Coordination(Coordination { own: at(next), echo: at(known) });
+            holding.delay_us(ReplicaId(from), to, &message, six, 0)
+        };
+        // Three say that they are in one place, and a fourth would make five with the receiver.
+        assert_eq!([1, 2, 3].map(|from| delay(from, 1, from)), [0; 3]);
+        assert_eq!(delay(4, 2, 9), 0, "in another place");
+        assert_eq!(delay(4, 1, 9), 50);
+        // Each is somewhere else, but they know the same of the receiver.
+        assert_eq!([1, 2, 3].map(|from| delay(from, 10 + from, 7)), [0; 3]);
+        assert_eq!(delay(4, 14, 7), 50);
+    }
 
     #[test]
     fn the_vote_that_completes_a_quorum_is_held_back_and_those_before_it_are_not() {

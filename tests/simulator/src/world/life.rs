@@ -17,14 +17,19 @@ impl World<'_> {
     pub(super) fn fault(&mut self, index: usize) {
         let Scheduled { begins, fault, .. } = self.faults[index].clone();
         self.trace.mix(&[self.now_us, index as u64]);
+        if let Some(kind) = begins {
+            *self.stats.faults.entry(kind.name()).or_default() += 1;
+        }
+        self.inject(fault);
+    }
+
+    /// This fault happens now.
+    pub(super) fn inject(&mut self, fault: Fault) {
         // A start tells of itself.
         if !matches!(fault, Fault::Start(_)) {
             self.trace.line(self.now_us, || format!("FAULT {fault}"));
         }
         self.stats.count(fault.name());
-        if let Some(kind) = begins {
-            *self.stats.faults.entry(kind.name()).or_default() += 1;
-        }
         match fault {
             Fault::Cut(links) => {
                 links.iter().for_each(|(from, to)| self.links.set_cut(*from, *to, true));
@@ -51,6 +56,9 @@ impl World<'_> {
             Fault::TickLength { replica, per_mille } => {
                 self.replicas[replica.index()].tick_per_mille = per_mille;
             }
+            Fault::Timers { replica, until_us } => {
+                self.replicas[replica.index()].mistimed_until_us = until_us;
+            }
             Fault::Crash { replica, after_messages: None } => self.crash(replica.index()),
             Fault::Crash { replica, after_messages } => {
                 self.replicas[replica.index()].crash_after = after_messages;
@@ -69,6 +77,7 @@ impl World<'_> {
         for replica in 0..self.replicas.len() {
             self.replicas[replica].disk_factor = 1;
             self.replicas[replica].tick_per_mille = 1_000;
+            self.replicas[replica].mistimed_until_us = 0;
             self.replicas[replica].crash_after = None;
             self.start(replica);
         }
@@ -211,15 +220,9 @@ impl World<'_> {
         }
     }
 
-    /// A replica's clock ticks.
-    pub(super) fn tick(&mut self, replica: usize, incarnation: u32) {
-        if !self.lives(replica, incarnation) {
-            return;
-        }
-        self.trace.mix(&[self.now_us, replica as u64]);
+    /// What a replica does at each tick of its clock.
+    pub(super) fn ticks_once(&mut self, replica: usize) {
         let id = self.replicas[replica].id;
-        let at_us = self.next_tick_us(replica);
-        self.queue.push(at_us, Event::Tick { replica, incarnation });
         let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
         self.step(replica, Input::Tick { now_ms });
         self.check_held(replica);

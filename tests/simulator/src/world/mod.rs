@@ -12,6 +12,7 @@ mod routes;
 mod standstill;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod traffic;
 
 pub use driven::Rig;
@@ -331,6 +332,7 @@ impl<'a> World<'a> {
             epoch_ms: limits::EPOCH_MS + random.random_range(0..20_000),
             tick_us: tick_us - tick_us / 100 + random.random_range(0..=tick_us / 50),
             tick_per_mille: 1_000,
+            mistimed_until_us: 0,
             paused_until_us: 0,
             waiting: 0,
             outcast: false,
