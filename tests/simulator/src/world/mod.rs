@@ -15,6 +15,7 @@ mod tests;
 mod traffic;
 
 pub use driven::Rig;
+pub use driven::notes::{Accusation, Refused};
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +36,7 @@ use daruma_types::{
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use self::driven::notes::Notes;
 use self::holding::Holding;
 use crate::arbitrary::Rhythm;
 use crate::checkers::{Broken, Checkers};
@@ -172,6 +174,8 @@ pub(crate) struct World<'a> {
     rounds: Option<Rounds>,
     /// The rhythm of a run that a test drives.
     driven: Option<Rhythm>,
+    /// What such a run notes for its test.
+    notes: Option<Box<Notes>>,
     recovery: Option<Recovery>,
 }
 
@@ -236,6 +240,7 @@ impl<'a> World<'a> {
             history: None,
             rounds: None,
             driven: None,
+            notes: None,
             recovery: None,
         };
         world.populate(&keys);
@@ -389,7 +394,7 @@ impl<'a> World<'a> {
                 }
             }
             Event::Client(client) => self.wake_client(client),
-            Event::Submit { to, transaction } => self.submit(to, *transaction),
+            Event::Submit { to, transaction } => self.submit(to, vec![*transaction]),
             Event::EndCheck => self.end_check(),
         }
     }
