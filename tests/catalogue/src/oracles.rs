@@ -68,8 +68,8 @@ pub fn healthy(rig: &Rig<'_>) -> bool {
 #[must_use]
 pub fn all_in_view(rig: &Rig<'_>, view: u64) -> bool {
     rig.correct().into_iter().all(|id| {
-        let status = rig.status(id);
-        status.view.0 == view && status.phase == 0
+        let standing = rig.standing(id);
+        standing.view.0 == view && standing.phase == 0
     })
 }
 
@@ -77,6 +77,21 @@ pub fn all_in_view(rig: &Rig<'_>, view: u64) -> bool {
 #[must_use]
 pub fn all_executed(rig: &Rig<'_>, operations: &[&str]) -> bool {
     rig.correct().into_iter().all(|id| rig.operations(id) == operations)
+}
+
+/// Whether every correct replica executed each of these operations exactly once and no others, in one
+/// order.
+#[must_use]
+pub fn executed_by_all(rig: &Rig<'_>, operations: &[String]) -> bool {
+    let mut expected = operations.to_vec();
+    expected.sort_unstable();
+    let ledgers: BTreeSet<Vec<String>> =
+        rig.correct().into_iter().map(|id| rig.operations(id)).collect();
+    ledgers.len() == 1
+        && ledgers.into_iter().all(|mut executed| {
+            executed.sort_unstable();
+            executed == expected
+        })
 }
 
 /// Whether no correct replica has accepted a block above what is executed.
