@@ -2,14 +2,27 @@
 
 use std::sync::Arc;
 
-use daruma_types::{Message, ReplicaId, VoteKind};
-use rand::Rng;
+use daruma_types::{Block, Message, ReplicaId, SignerSet, VoteKind};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::fork::{Fork, signed_proposal, signed_vote};
 use crate::{Adversary, Surroundings, limits};
 
-pub(crate) struct Equivocation {
+/// What the other half is shown in place of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherStory {
+    /// The same transactions in the opposite order.
+    Order,
+    /// The block without its first transaction.
+    Transactions,
+    /// The same transactions at the next height, with nothing between.
+    Height,
+}
+
+/// The adversary: as primary, one block for one half and another for the other.
+pub struct Equivocation {
+    story: OtherStory,
     fork: Fork,
     /// Bit of each replica that is shown the fork.
     misled: u64,
@@ -24,12 +37,47 @@ pub(crate) struct Equivocation {
 impl Equivocation {
     pub(crate) fn new(mut random: ChaCha8Rng) -> Self {
         Self {
+            story: OtherStory::Transactions,
             fork: Fork::default(),
             misled: random.random(),
             two_votes: random.random_bool(0.5),
             restless: random.random_bool(0.5),
             random,
             sayings: Vec::new(),
+        }
+    }
+
+    /// Shows exactly these replicas the other story, for ever, and is honest in its votes on what
+    /// others propose.
+    #[must_use]
+    pub fn towards(misled: impl IntoIterator<Item = ReplicaId>, story: OtherStory) -> Self {
+        Self {
+            story,
+            fork: Fork::default(),
+            misled: misled.into_iter().collect::<SignerSet>().0,
+            two_votes: false,
+            restless: false,
+            random: ChaCha8Rng::seed_from_u64(0),
+            sayings: Vec::new(),
+        }
+    }
+
+    /// The block that stands in for the engine's.
+    fn other(&mut self, own: &Block) -> Arc<Block> {
+        let header = &own.header;
+        match self.story {
+            OtherStory::Order => {
+                let transactions = own.transactions.iter().rev().cloned().collect();
+                self.fork.replace(header, transactions, 1)
+            }
+            OtherStory::Transactions => {
+                let transactions = own.transactions.iter().skip(1).cloned().collect();
+                self.fork.replace(header, transactions, 1)
+            }
+            OtherStory::Height => {
+                let (height, parent) = (header.height.next(), header.parent);
+                self.fork.replace_at(header, height, parent, own.transactions.clone(), 0)
+            }
         }
     }
 
@@ -48,9 +96,7 @@ impl Adversary for Equivocation {
         let misled = self.misleads(to);
         match &*message {
             Message::PrePrepare(own) if around.is_primary(own.ballot.0) => {
-                let header = &own.block.header;
-                let transactions = own.block.transactions.iter().skip(1).cloned().collect();
-                let block = self.fork.replace(header, transactions, 1);
+                let block = self.other(&own.block);
                 if !misled {
                     return vec![message];
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daruma_types::{Demand, Message, ReplicaId, VStatus, View};
+use daruma_types::{Coordination, Demand, Message, Place, ReplicaId, VStatus, View};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -25,8 +25,14 @@ impl Adversary for FalseSuspicion {
         message: Arc<Message>,
         around: &Surroundings<'_>,
     ) -> Vec<Arc<Message>> {
-        let Message::Summary(summary) = &*message else {
-            return vec![message];
+        let summary = match &*message {
+            Message::Summary(summary) => summary,
+            // The paper's automaton has its wish for another view here.
+            Message::Coordination(honest) => {
+                let own = Place { change: true, ..honest.own };
+                return vec![Arc::new(Message::Coordination(Coordination { own, ..*honest }))];
+            }
+            _ => return vec![message],
         };
         let mut summary = summary.clone();
         summary.monitor.suspects = true;

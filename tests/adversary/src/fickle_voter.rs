@@ -10,8 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use crate::fork::signed_vote;
 use crate::{Adversary, Surroundings};
 
-#[derive(Clone, Copy)]
-enum Manner {
+/// How it votes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VotingManner {
     /// Votes for nothing.
     Nothing,
     /// Votes for another block, and commits where it should prepare.
@@ -22,19 +23,26 @@ enum Manner {
     EveryBallot,
 }
 
-pub(crate) struct FickleVoter {
-    manner: Manner,
+/// The adversary: votes in one manner, whatever its engine holds.
+pub struct FickleVoter {
+    manner: VotingManner,
     ticks: u64,
 }
 
 impl FickleVoter {
     pub(crate) fn new(mut random: ChaCha8Rng) -> Self {
         let manner = match random.random_range(0..4) {
-            0 => Manner::Nothing,
-            1 => Manner::Opposite,
-            2 => Manner::Alternating,
-            _ => Manner::EveryBallot,
+            0 => VotingManner::Nothing,
+            1 => VotingManner::Opposite,
+            2 => VotingManner::Alternating,
+            _ => VotingManner::EveryBallot,
         };
+        Self { manner, ticks: 0 }
+    }
+
+    /// Votes in this manner.
+    #[must_use]
+    pub const fn with(manner: VotingManner) -> Self {
         Self { manner, ticks: 0 }
     }
 }
@@ -58,11 +66,11 @@ impl Adversary for FickleVoter {
             return vec![message];
         };
         match self.manner {
-            Manner::Nothing => Vec::new(),
-            Manner::Opposite => opposite(vote, around),
-            Manner::Alternating if self.ticks.is_multiple_of(2) => vec![message],
-            Manner::Alternating => opposite(vote, around),
-            Manner::EveryBallot => {
+            VotingManner::Nothing => Vec::new(),
+            VotingManner::Opposite => opposite(vote, around),
+            VotingManner::Alternating if self.ticks.is_multiple_of(2) => vec![message],
+            VotingManner::Alternating => opposite(vote, around),
+            VotingManner::EveryBallot => {
                 let first = vote.ballot.0.saturating_sub(1);
                 (first..=first.saturating_add(4))
                     .map(|ballot| {

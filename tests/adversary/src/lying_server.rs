@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use daruma_types::{CertifiedBlock, Hash, Height, Message, ReplicaId, limits as hard};
-use rand::Rng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::forged;
 use crate::{Adversary, Surroundings, limits};
 
-/// How it answers a request.
-#[derive(Clone, Copy)]
-enum Answer {
+/// How it answers a request for blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
     /// A correct prefix, then forged blocks up to what was asked for.
     ForgedSuffix,
     /// The same blocks again and again, unasked.
@@ -27,16 +27,20 @@ enum Answer {
     Swapped,
 }
 
-const ANSWERS: [Answer; 6] = [
-    Answer::ForgedSuffix,
-    Answer::Endless,
-    Answer::Oversized,
-    Answer::Disordered,
-    Answer::Empty,
-    Answer::Swapped,
-];
+impl Answer {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ForgedSuffix,
+        Self::Endless,
+        Self::Oversized,
+        Self::Disordered,
+        Self::Empty,
+        Self::Swapped,
+    ];
+}
 
-pub(crate) struct LyingServer {
+/// The adversary: lies to those who catch up, and about its height.
+pub struct LyingServer {
     /// The one way to answer; a new one each time if none.
     always: Option<Answer>,
     /// Whether it now claims a height above its own; otherwise one below.
@@ -48,8 +52,16 @@ pub(crate) struct LyingServer {
 impl LyingServer {
     pub(crate) fn new(mut random: ChaCha8Rng) -> Self {
         let always =
-            random.random_bool(0.5).then(|| ANSWERS[random.random_range(0..ANSWERS.len())]);
+            random.random_bool(0.5).then(|| Answer::ALL[random.random_range(0..Answer::ALL.len())]);
         Self { always, high: true, sayings: Vec::new(), random }
+    }
+
+    /// Answers in this way only. Its height is first too high, and then, from time to time as `seed`
+    /// decides, too low.
+    #[must_use]
+    pub fn with(answer: Answer, seed: u64) -> Self {
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { always: Some(answer), high: true, sayings: Vec::new(), random }
     }
 
     fn blocks(
@@ -58,8 +70,9 @@ impl LyingServer {
         honest: &[CertifiedBlock],
         around: &Surroundings<'_>,
     ) -> Vec<Arc<Message>> {
-        let answer =
-            self.always.unwrap_or_else(|| ANSWERS[self.random.random_range(0..ANSWERS.len())]);
+        let answer = self
+            .always
+            .unwrap_or_else(|| Answer::ALL[self.random.random_range(0..Answer::ALL.len())]);
         let mut blocks = honest.to_vec();
         match answer {
             Answer::ForgedSuffix => {

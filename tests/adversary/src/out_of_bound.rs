@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::fork::{Fork, signed_proposal};
 use crate::{Adversary, Surroundings};
 
-pub(crate) struct OutOfBound {
+/// The adversary: adds to the height of each of its proposals.
+pub struct OutOfBound {
     fork: Fork,
     /// What is added to each height.
     further: u64,
@@ -19,7 +20,13 @@ impl OutOfBound {
     pub(crate) fn new(mut random: ChaCha8Rng) -> Self {
         let window = hard::WINDOW_MAX as u64;
         let choices = [window + 1, 2 * window + 1, 1 << 32, u64::MAX];
-        Self { fork: Fork::default(), further: choices[random.random_range(0..choices.len())] }
+        Self::by(choices[random.random_range(0..choices.len())])
+    }
+
+    /// Adds this much: 1 leaves a gap of one height for ever.
+    #[must_use]
+    pub fn by(further: u64) -> Self {
+        Self { fork: Fork::default(), further }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use daruma_types::{Message, ReplicaId};
-use rand::Rng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{Adversary, Surroundings, limits};
 
-pub(crate) struct Replay {
+/// The adversary: sends a sample of all that was ever said, at every tick.
+pub struct Replay {
     seen: Vec<Arc<Message>>,
     per_tick: u32,
     random: ChaCha8Rng,
@@ -17,6 +18,12 @@ pub(crate) struct Replay {
 impl Replay {
     pub(crate) fn new(mut random: ChaCha8Rng) -> Self {
         Self { seen: Vec::new(), per_tick: random.random_range(1..6), random }
+    }
+
+    /// Sends so many of these messages at every tick, and of those that it hears and says itself.
+    #[must_use]
+    pub fn of(messages: Vec<Arc<Message>>, per_tick: u32, seed: u64) -> Self {
+        Self { seen: messages, per_tick, random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// Keeps a sample of all that was ever said, old and new alike.

@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{Adversary, Surroundings, limits};
 
-pub(crate) struct SlowPrimary {
+/// The adversary: holds its proposals back, and lets one go now and then.
+pub struct SlowPrimary {
     /// Ticks from one proposal to the next. The patience of the others is 40 tokens by default.
     interval_ticks: u32,
     ticks: u32,
@@ -25,6 +26,14 @@ impl SlowPrimary {
             held: BTreeMap::new(),
             released: BTreeSet::new(),
         }
+    }
+}
+
+impl SlowPrimary {
+    /// Lets one height go every so many of its ticks.
+    #[must_use]
+    pub fn every(interval_ticks: u32) -> Self {
+        Self { interval_ticks, ticks: 0, held: BTreeMap::new(), released: BTreeSet::new() }
     }
 }
 

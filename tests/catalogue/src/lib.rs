@@ -12,10 +12,13 @@ mod start;
 pub use draws::Draws;
 pub use links::{Link, between, neighbours, set_cut, set_weather};
 pub use oracles::{
-    Counts, acknowledged, all_executed, all_executed_these, all_in_view, consistent, healthy,
-    nothing_assigned, serving_views, two_views_decide,
+    Counts, acknowledged, all_executed, all_executed_these, all_in_view, consistent,
+    executed_by_all, healthy, nothing_assigned, serving_views, two_views_decide,
 };
-pub use start::{RHYTHMS, forced, in_view, plan, six, six_of_both, views_with_proofs};
+pub use start::{
+    RHYTHMS, automaton, begin, cut_off, forced, in_view, plan, rotated, six, six_of_both, subsets,
+    views_with_proofs,
+};
 
 /// Asynchronous rounds from any state of the view establishment to a stable view.
 pub const VIEW_ROUNDS_MAX: u32 = 32;
@@ -29,6 +32,10 @@ pub const REQUEST_ROUNDS_MAX: u32 = 12;
 /// Until the failure detector has found a primary that does nothing, with the patience of
 /// [`plan`].
 pub const DETECTION_ROUNDS_MAX: u32 = 13;
+
+/// Detection, change of view, and the transaction itself, with the catalogue's margin.
+pub const REPLACED_ROUNDS_MAX: u32 =
+    DETECTION_ROUNDS_MAX + CHANGE_ROUNDS_MAX + REQUEST_ROUNDS_MAX + 8;
 
 /// Through which what must go on is seen to go on.
 pub const CLOSURE_ROUNDS: u32 = 100;

@@ -109,6 +109,21 @@ pub fn all_executed_these(rig: &Rig<'_>, operations: &BTreeSet<String>) -> bool 
     })
 }
 
+/// Whether every correct replica executed each of these operations exactly once and no others, in one
+/// order.
+#[must_use]
+pub fn executed_by_all(rig: &Rig<'_>, operations: &[String]) -> bool {
+    let mut expected = operations.to_vec();
+    expected.sort_unstable();
+    let ledgers: BTreeSet<Vec<String>> =
+        rig.correct().into_iter().map(|id| rig.operations(id)).collect();
+    ledgers.len() == 1
+        && ledgers.into_iter().all(|mut executed| {
+            executed.sort_unstable();
+            executed == expected
+        })
+}
+
 /// Whether no correct replica has accepted a block above what is executed.
 #[must_use]
 pub fn nothing_assigned(rig: &Rig<'_>) -> bool {

@@ -35,6 +35,16 @@ pub fn forced(plan: Plan) -> Plan {
     plan
 }
 
+/// Lets a fresh cluster come to view 0: the paper's view establishment begins at its reset.
+///
+/// # Panics
+/// If it does not get there.
+pub fn begin(rig: &mut Rig<'_>) {
+    let begun =
+        rig.until(crate::VIEW_ROUNDS_MAX, |rig| crate::all_in_view(rig, 0) && crate::healthy(rig));
+    assert!(begun.is_some(), "view 0 was not reached");
+}
+
 /// Takes all replicas to `view` by the protocol itself: each suspects the primary of every view before.
 ///
 /// # Panics
@@ -45,7 +55,8 @@ pub fn in_view(rig: &mut Rig<'_>, view: u64) {
             rig.suspect(id);
         }
         let arrived = rig.until(40, |rig| crate::all_in_view(rig, next) && crate::healthy(rig));
-        assert!(arrived.is_some(), "view {next} was not reached");
+        let standings: Vec<_> = rig.correct().iter().map(|id| rig.status(*id)).collect();
+        assert!(arrived.is_some(), "view {next} was not reached: {standings:?}");
     }
 }
 
@@ -64,4 +75,36 @@ pub fn views_with_proofs(rig: &mut Rig<'_>, last: u64) -> Vec<(View, ViewProof)>
         proofs.push((View(view), rig.engine(ReplicaId(0)).view_proof().clone()));
     }
     proofs
+}
+
+/// The same with the paper's own view establishment, and as many replicas as it needs for the same `f`.
+#[must_use]
+pub fn automaton(plan: Plan) -> Plan {
+    plan.establishment(Establishment::Automaton { event_driven_fd: false })
+}
+
+/// Every set of these replicas that is not empty.
+#[must_use]
+pub fn subsets(of: &[ReplicaId]) -> Vec<Vec<ReplicaId>> {
+    let chosen = |bits: u32| {
+        let ids = of.iter().enumerate().filter(move |(index, _)| bits >> index & 1 == 1);
+        ids.map(|(_, id)| *id).collect()
+    };
+    (1..1_u32 << of.len()).map(chosen).collect()
+}
+
+/// `count` of `n` replicas, one after the other from `first` on.
+#[must_use]
+pub fn rotated(first: usize, count: usize, n: usize) -> Vec<ReplicaId> {
+    (first..first + count).map(|id| ReplicaId((id % n) as u16)).collect()
+}
+
+/// Cuts these replicas off from all others, or joins them again.
+pub fn cut_off(rig: &mut Rig<'_>, n: usize, ids: &[ReplicaId], is_cut: bool) {
+    for id in ids {
+        for other in (0..n as u16).map(ReplicaId).filter(|other| !ids.contains(other)) {
+            rig.cut(*id, other, is_cut);
+            rig.cut(other, *id, is_cut);
+        }
+    }
 }

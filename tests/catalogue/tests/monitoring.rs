@@ -2,14 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use daruma_catalogue::{
-    CHANGE_ROUNDS_MAX, DETECTION_ROUNDS_MAX, NEVER_ROUNDS, REQUEST_ROUNDS_MAX, RHYTHMS,
+    CHANGE_ROUNDS_MAX, NEVER_ROUNDS, REPLACED_ROUNDS_MAX, REQUEST_ROUNDS_MAX, RHYTHMS,
     all_executed, all_in_view, consistent, forced, healthy, plan, six,
 };
 use daruma_simulator::{Behaviour, LinkSettings};
 use daruma_types::{ReplicaId, View};
-
-/// Detection, change of view, and the request itself, with the catalogue's margin.
-const REPLACED_ROUNDS_MAX: u32 = DETECTION_ROUNDS_MAX + CHANGE_ROUNDS_MAX + REQUEST_ROUNDS_MAX + 8;
 
 /// All in view 0 with one operation pending; node 0 is Byzantine from the start of the request.
 fn a_faulty_primary_is_replaced(behaviour: Behaviour) {

@@ -51,7 +51,7 @@ mod twin_phases;
 mod world;
 
 pub use arbitrary::{ArbitraryStart, Rhythm, Start, VIEW_ROUNDS_MAX, convergence_rounds_max};
-pub use daruma_adversary::{Adversary, Behaviour, Window};
+pub use daruma_adversary::{self as adversary, Adversary, Behaviour, Window};
 pub use daruma_engine::laboratory::{Scope, Values};
 pub use fault::{Fault, Pairs, Scheduled};
 pub use fault_kinds::{FaultKind, FaultKinds};
@@ -65,4 +65,4 @@ pub use shrink::{ShrinkSettings, Shrunken, shrink};
 pub use spread::Spread;
 pub use text::PlanTextError;
 pub use trace::Sink;
-pub use world::Rig;
+pub use world::{Accusation, Refused, Rig};

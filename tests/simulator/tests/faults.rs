@@ -34,16 +34,18 @@ fn in_chaos_there_are_twenty_faults_of_six_kinds_at_least_and_everything_holds()
 }
 
 #[test]
-fn twins_in_phases_and_small_steps_are_survived() {
-    for seed in 0..150 {
-        holds(&Plan::twins(seed));
-        holds(&Plan::mutations(seed));
-    }
+fn c_z01_twins_that_talk_to_other_groups_in_each_phase_are_survived() {
+    (0..150).for_each(|seed| drop(holds(&Plan::twins(seed))));
 }
 
-/// C-Z01 for one phase: every way to split the seven instances, the twin in every place.
 #[test]
-fn every_split_of_one_phase_is_survived_with_the_twin_in_every_place() {
+fn c_z03_small_steps_in_single_fields_and_brief_cuts_are_survived() {
+    (0..150).for_each(|seed| drop(holds(&Plan::mutations(seed))));
+}
+
+/// For one phase: every way to split the seven instances, the twin in every place.
+#[test]
+fn c_z01_every_split_of_one_phase_is_survived_with_the_twin_in_every_place() {
     for first in 0..3 {
         for split in 0..64 {
             holds(&Plan::of_twins(split, 6, first, &[split, split], (2, 4)));
@@ -78,9 +80,14 @@ fn byzantine_replicas_next_in_turn_are_replaced_one_after_the_other() {
     }
 }
 
-/// C-Z02 in the manner of random splits: as many twins as there may be Byzantine replicas.
+/// As many twins as there may be Byzantine replicas: eleven in phases, and seven in random splits.
 #[test]
-fn f_twins_are_survived() {
+fn c_z02_f_twins_are_survived() {
+    for seed in 0..20_u64 {
+        let splits: Vec<u64> = (1..=6).map(|i| (seed + 1) * i * 0x9e37_79b9).collect();
+        let outcome = holds(&Plan::of_twins(seed, 11, (seed % 3) as u16, &splits, (2, 4)));
+        assert_eq!(outcome.stats.byzantine.get("twins"), Some(&2));
+    }
     for seed in 0..6 {
         let twins = [(ReplicaId(0), Behaviour::Twins), (ReplicaId(1), Behaviour::Twins)];
         let outcome = holds(&Plan::calm(seed, 7).byzantine(&twins));

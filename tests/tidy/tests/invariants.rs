@@ -72,6 +72,14 @@ const NETWORK_ROWS: &[&str] = &[
     "C-P06", "C-T01", "C-T02", "C-T03", "C-T04", "C-T05",
 ];
 
+/// The rows of the test catalogue's section on what the thesis lacks: Byzantine replicas, clients, long runs.
+/// C-V04 is a command.
+const BYZANTINE_AND_CLIENT_ROWS: &[&str] = &[
+    "C-Z01", "C-Z02", "C-Z03", "C-Z04", "C-Z05", "C-Z06", "C-Z07", "C-Z08", "C-Z09", "C-Z10",
+    "C-Z12", "C-Z13", "C-Z14", "C-Z15", "C-C01", "C-C02", "C-C03", "C-C04", "C-C05", "C-C06",
+    "C-C07", "C-C08", "C-C09", "C-V01", "C-V02", "C-V03",
+];
+
 /// The rows of the test catalogue's section on distributed invariants.
 const ROWS: u32 = 33;
 
@@ -82,6 +90,7 @@ fn every_invariant_has_a_test_that_exists() {
     let mut required: Vec<&str> = REQUIRED.to_vec();
     required.extend(NETWORK_ROWS);
     required.extend(rows.iter().map(String::as_str));
+    required.extend(BYZANTINE_AND_CLIENT_ROWS);
     let sources: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
     let gaps = gaps(&shown(&text), &required, &sources);
     assert!(gaps.is_empty(), "{}", gaps.join("\n"));

@@ -1,9 +1,15 @@
 //! A run that a test drives by hand: an exact start state, then one asynchronous round after the other.
 
-use daruma_adversary::Behaviour;
+mod asking;
+pub(super) mod notes;
+
+use std::sync::Arc;
+
+use daruma_adversary::{Adversary, Behaviour};
+use daruma_automaton_api::DynAutomaton;
 use daruma_engine::laboratory::Standing;
-use daruma_engine::{Engine, Status};
-use daruma_types::{CertifiedBlock, Height, ReplicaId, Transaction};
+use daruma_engine::{Engine, Held, Status};
+use daruma_types::{CertifiedBlock, Height, ReplicaId};
 
 use super::rounds::Rounds;
 use super::{Event, World};
@@ -11,7 +17,6 @@ use crate::arbitrary::{Rhythm, UNIT_US};
 use crate::fault::Fault;
 use crate::limits::END_CHECK_US;
 use crate::plan::Plan;
-use crate::scheme::Role;
 use crate::{Outcome, Stats, Violation};
 
 /// A run in a test's hands. Nothing happens but what it asks for.
@@ -29,8 +34,31 @@ impl Plan {
     /// Lets `act` drive a run of this plan in this rhythm, from the moment when all replicas have
     /// started on empty disks. The plan's own end of a run does not end it.
     pub fn drive<R>(&self, rhythm: Rhythm, act: impl FnOnce(&mut Rig<'_>) -> R) -> R {
+        self.drive_with(rhythm, None, act)
+    }
+
+    /// The same with another automaton in every replica.
+    pub fn drive_on<R>(
+        &self,
+        automaton: Arc<dyn DynAutomaton>,
+        rhythm: Rhythm,
+        act: impl FnOnce(&mut Rig<'_>) -> R,
+    ) -> R {
+        self.drive_with(rhythm, Some(automaton), act)
+    }
+
+    fn drive_with<R>(
+        &self,
+        rhythm: Rhythm,
+        automaton: Option<Arc<dyn DynAutomaton>>,
+        act: impl FnOnce(&mut Rig<'_>) -> R,
+    ) -> R {
         let mut world = World::new(self, None);
         world.driven = Some(rhythm);
+        world.notes = Some(Box::default());
+        if let Some(automaton) = automaton {
+            world.automaton = automaton;
+        }
         world.rounds = Some(Rounds::new(self.thresholds.replicas()));
         let mut rig = Rig { world };
         rig.begin();
@@ -152,10 +180,11 @@ impl Rig<'_> {
         &self.world.stats
     }
 
-    /// Every replica that is not Byzantine now.
+    /// Every replica that runs and is not Byzantine now.
     #[must_use]
     pub fn correct(&self) -> Vec<ReplicaId> {
-        let replicas = self.world.replicas.iter().filter(|replica| replica.correct);
+        let replicas = self.world.replicas.iter();
+        let replicas = replicas.filter(|replica| replica.correct && replica.running.is_some());
         replicas.map(|replica| replica.id).collect()
     }
 
@@ -217,35 +246,37 @@ impl Rig<'_> {
         transactions.map(|t| String::from_utf8_lossy(&t.operation).into_owned()).collect()
     }
 
-    /// A client's signed operation, which the checkers then know of.
-    pub fn sign(&mut self, client: u16, nonce: u64, operation: &str) -> Transaction {
-        let signer = self.world.keys.signer(Role::Client, client);
-        let chain = self.world.committee.chain();
-        let operation = operation.as_bytes().to_vec();
-        let transaction = Transaction::sign(chain, signer.as_ref(), nonce, operation);
-        self.world.checkers.signed(&transaction);
-        transaction
-    }
-
-    /// A client gives its operation to each of these replicas, now.
-    pub fn submit(&mut self, to: &[ReplicaId], client: u16, nonce: u64, operation: &str) {
-        let transaction = self.sign(client, nonce, operation);
-        for to in to {
-            self.world.submit(*to, transaction.clone());
-        }
-    }
-
     /// From now on a replica is Byzantine in this way; with none, it is honest again.
     pub fn behave(&mut self, id: ReplicaId, behaviour: Option<Behaviour>) {
         let replica = &mut self.world.replicas[id.index()];
         replica.adversary = behaviour.map(|behaviour| behaviour.adversary(u64::from(id.0)));
         replica.correct = behaviour.is_none();
-        (replica.transient, replica.tainted) = (true, true);
+        if replica.correct {
+            // What it said meanwhile may contradict what it says from now on.
+            (replica.transient, replica.tainted) = (true, true);
+        }
+    }
+
+    /// From now on a replica is in the hands of this adversary.
+    pub fn play(&mut self, id: ReplicaId, adversary: impl Adversary + 'static) {
+        let replica = &mut self.world.replicas[id.index()];
+        replica.adversary = Some(Box::new(adversary));
+        replica.correct = false;
     }
 
     /// Cuts or joins the link from one replica to another, in this direction.
     pub fn cut(&mut self, from: ReplicaId, to: ReplicaId, is_cut: bool) {
         self.world.links.set_cut(from, to, is_cut);
+    }
+
+    /// Crashes a replica, which loses its memory, and leaves it down.
+    pub fn stop(&mut self, id: ReplicaId) {
+        self.world.crash(id.index());
+    }
+
+    /// Starts a replica from its disk, unless it runs.
+    pub fn start(&mut self, id: ReplicaId) {
+        self.world.start(id.index());
     }
 
     /// Crashes a replica, which loses its memory, and starts it from its disk.
@@ -260,6 +291,23 @@ impl Rig<'_> {
         (replica.transient, replica.tainted) = (true, true);
         replica.store = std::sync::Arc::new(daruma_store::MemoryStore::new());
         self.world.start(id.index());
+    }
+
+    /// What a replica keeps of what others decide about.
+    ///
+    /// # Panics
+    /// If the replica is down.
+    #[must_use]
+    pub fn held(&self, id: ReplicaId) -> Held {
+        #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+        let running = self.world.replicas[id.index()].running.as_ref().unwrap();
+        running.engine.held()
+    }
+
+    /// Messages that correct replicas refused at their doors.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.world.stats.refused
     }
 
     /// The rules that did not hold.

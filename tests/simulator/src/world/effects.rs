@@ -8,7 +8,7 @@ use daruma_types::{
     Adoption, CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard,
 };
 
-use super::{Event, World};
+use super::{Accusation, Event, World};
 use crate::replica::Replica;
 use crate::{Invariant, describe, limits};
 
@@ -125,6 +125,10 @@ impl World<'_> {
             Effect::ServeBlocks { to, from, count } => self.serve(replica, to, from, count),
             Effect::Pooled(outcomes) => {
                 for outcome in outcomes {
+                    let Replica { id, incarnation, .. } = self.replicas[replica];
+                    if let Some(notes) = &mut self.notes {
+                        notes.answered(id, incarnation, outcome);
+                    }
                     match outcome {
                         Ok(()) => self.stats.count("submission: pooled"),
                         Err(_) => self.stats.count("submission: refused"),
@@ -304,6 +308,12 @@ impl World<'_> {
         self.stats.count(describe::observation(observation));
         if let Observation::Repaired(illegal) = observation {
             self.stats.repaired(describe::illegal(illegal));
+        }
+        if let Observation::Equivocation { replica: accused, ballot, height } = observation
+            && let Some(notes) = &mut self.notes
+        {
+            let (by, accused, ballot, height) = (id, *accused, *ballot, *height);
+            notes.accusations.push(Accusation { by, accused, ballot, height });
         }
         match observation {
             Observation::View { view, .. } => self.stats.views = self.stats.views.max(view.0),

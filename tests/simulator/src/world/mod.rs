@@ -16,6 +16,7 @@ mod timers;
 mod traffic;
 
 pub use driven::Rig;
+pub use driven::notes::{Accusation, Refused};
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,6 +37,7 @@ use daruma_types::{
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use self::driven::notes::Notes;
 use self::holding::Holding;
 use crate::arbitrary::Rhythm;
 use crate::checkers::{Broken, Checkers};
@@ -174,6 +176,8 @@ pub(crate) struct World<'a> {
     rounds: Option<Rounds>,
     /// The rhythm of a run that a test drives.
     driven: Option<Rhythm>,
+    /// What such a run notes for its test.
+    notes: Option<Box<Notes>>,
     recovery: Option<Recovery>,
 }
 
@@ -239,6 +243,7 @@ impl<'a> World<'a> {
             history: None,
             rounds: None,
             driven: None,
+            notes: None,
             recovery: None,
         };
         world.populate();
@@ -393,7 +398,7 @@ impl<'a> World<'a> {
                 }
             }
             Event::Client(client) => self.wake_client(client),
-            Event::Submit { to, transaction } => self.submit(to, *transaction),
+            Event::Submit { to, transaction } => self.submit(to, vec![*transaction]),
             Event::EndCheck => self.end_check(),
         }
     }

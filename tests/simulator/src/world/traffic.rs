@@ -1,13 +1,14 @@
 //! Messages and submissions on their way.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use daruma_adversary::Surroundings;
-use daruma_engine::{Checked, Destination, Input};
+use daruma_engine::{AdmissionContext, Checked, Destination, Input, PoolRefusal};
 use daruma_types::{Message, ReplicaId, Transaction, codec, limits as hard, supersedes};
 
-use super::{Corrupt, Event, World};
+use super::{Corrupt, Event, Refused, World};
 use crate::door::Door;
 use crate::parcel::Parcel;
 use crate::replica::Replica;
@@ -24,6 +25,9 @@ impl World<'_> {
         let bytes = self.check_encoding(parcel.message());
         if let Some(history) = &mut self.history {
             history.note(id, parcel.message());
+        }
+        if let Some(notes) = &mut self.notes {
+            notes.hear(id, parcel.message());
         }
         if self.replicas[from].correct {
             let sound = self.checkers.sent(id, parcel.message());
@@ -259,25 +263,56 @@ impl World<'_> {
         self.queue.push(deeds.wake_us, Event::Client(client));
     }
 
-    /// A client's transaction arrives at a replica, where the door is the same as for messages.
-    pub(super) fn submit(&mut self, to: ReplicaId, transaction: Transaction) {
+    /// Clients' transactions arrive at a replica together, where the door is the same as for messages,
+    /// and the automaton is asked whether they are operations of its own.
+    pub(super) fn submit(&mut self, to: ReplicaId, mut transactions: Vec<Transaction>) {
         let to = to.index();
-        self.trace.mix(&[self.now_us, to as u64, transaction.nonce]);
-        let (client, nonce) = (transaction.client, transaction.nonce);
-        let mut transactions = vec![transaction];
+        for transaction in &transactions {
+            self.trace.mix(&[self.now_us, to as u64, transaction.nonce]);
+        }
         if let Some(adversary) = &mut self.replicas[to].adversary {
             transactions = adversary.submitted(transactions);
         }
-        let Some(running) = &self.replicas[to].running else { return };
-        let last = running.reader.last_nonce(&client).ok().flatten();
-        transactions.retain(|t| supersedes(t.nonce, last));
-        if transactions.is_empty() {
+        transactions.retain(|transaction| self.lets_in(to, transaction));
+        let Replica { id, incarnation, running, .. } = &self.replicas[to];
+        let (id, incarnation) = (*id, *incarnation);
+        if running.is_none() || transactions.is_empty() {
             self.stats.count("submission: superseded or censored");
             return;
         }
-        let id = self.replicas[to].id;
-        self.trace.of(self.now_us, id, || format!("is given {client:?} nonce {nonce}"));
+        for Transaction { client, nonce, .. } in &transactions {
+            self.trace.of(self.now_us, id, || format!("is given {client:?} nonce {nonce}"));
+            if let Some(notes) = &mut self.notes {
+                notes.asked(id, incarnation, *client, *nonce);
+            }
+        }
         self.step(to, Input::Submitted { transactions });
+    }
+
+    /// Whether a replica's door lets a client's transaction in.
+    fn lets_in(&mut self, to: usize, transaction: &Transaction) -> bool {
+        let Replica { id, running, .. } = &self.replicas[to];
+        let Some(running) = running else { return false };
+        let (id, Transaction { client, nonce, operation, .. }) = (*id, transaction);
+        let last = running.reader.last_nonce(client).ok().flatten();
+        // A panic in an automaton is its author's mistake, and must not take the replica along.
+        let is_operation =
+            || catch_unwind(AssertUnwindSafe(|| self.automaton.check(operation).is_ok()));
+        let why = match last {
+            Some(last) if !supersedes(*nonce, Some(last)) => {
+                Refused::Pool(PoolRefusal::Superseded { last })
+            }
+            Some(_) | None => {
+                if self.door().check(transaction).is_ok() && is_operation().unwrap_or(false) {
+                    return true;
+                }
+                Refused::Invalid
+            }
+        };
+        if let Some(notes) = &mut self.notes {
+            notes.refused(id, *client, *nonce, why);
+        }
+        false
     }
 }
 
