@@ -1,50 +1,96 @@
 //! Running the tests of a copy.
 
 use std::path::Path;
-use std::process::Command;
+use std::time::Duration;
 
+use crate::cargo::cargo;
+use crate::running::{End, running};
 use crate::{MutationError, Verdict};
 
-/// The crates whose tests are run, those of the protocol's rules first: cargo stops at the first that
-/// fails. Without RocksDB, which would take minutes to build: the store in memory has the same rules.
-pub const TESTED: [&str; 5] =
-    ["daruma-types", "daruma-store", "daruma-engine", "daruma-conversations", "daruma-simulator"];
+/// Time that one program of tests may take. The longest takes half a minute on a slow machine.
+pub const TEST_TIME_MAX: Duration = Duration::from_secs(300);
 
-/// Runs the tests of the workspace at `path`, built below `target`.
+/// The stages of the tests, each built and run only if the one before noticed nothing: the tests beside
+/// the rules, those of the protocol's crates from outside, then whole networks. Without RocksDB, which
+/// would take minutes to build: the store in memory has the same rules.
+///
+/// The first two stages name the same crates and so share what is built, as do the last two.
+pub const STAGES: [&[&str]; 4] = [
+    &[
+        "--package=daruma-types",
+        "--package=daruma-store",
+        "--package=daruma-ledger",
+        "--package=daruma-engine",
+        "--features=daruma-engine/laboratory",
+        "--lib",
+    ],
+    &[
+        "--package=daruma-types",
+        "--package=daruma-store",
+        "--package=daruma-ledger",
+        "--package=daruma-engine",
+        "--features=daruma-engine/laboratory",
+        "--test=*",
+    ],
+    &[
+        "--package=daruma-adversary",
+        "--package=daruma-catalogue",
+        "--package=daruma-conversations",
+        "--package=daruma-simulator",
+        "--lib",
+        "--test=golden",
+    ],
+    &[
+        "--package=daruma-adversary",
+        "--package=daruma-catalogue",
+        "--package=daruma-conversations",
+        "--package=daruma-simulator",
+        "--test=*",
+    ],
+];
+
+/// Which of the programs of tests are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that were built anew: the others do not contain what was changed last.
+    Changed,
+}
+
+/// Runs the tests of the workspace at `path`, built below `target`, until one fails.
 ///
 /// # Errors
 /// [`MutationError::Build`] if the copy does not compile: then the mutation is none.
-pub fn test(path: &Path, target: &Path) -> Result<Verdict, MutationError> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["test", "--release", "--offline", "--no-default-features"]);
-    for name in TESTED {
-        command.args(["--package", name]);
+pub fn test(path: &Path, target: &Path, which: Which) -> Result<Verdict, MutationError> {
+    for stage in STAGES {
+        let arguments = [&["test", "--no-run", "--no-default-features"], stage].concat();
+        for built in cargo(path, target, &arguments)? {
+            if which == Which::Changed && built.fresh {
+                continue;
+            }
+            let stop = |line: &str| failed(line).is_some();
+            match running(&built.program, &built.folder, &[], TEST_TIME_MAX, stop)? {
+                End::Itself(true, _) => {}
+                End::Itself(false, text) => {
+                    let last = text.lines().next_back().unwrap_or("it said nothing");
+                    let name = format!("{}: ended in the middle: {last}", built.name);
+                    return Ok(Verdict::Test { name });
+                }
+                End::Line(line) => {
+                    let name = format!("{}: {}", built.name, failed(&line).unwrap_or(&line));
+                    return Ok(Verdict::Test { name });
+                }
+                End::Late => return Ok(Verdict::Hangs { program: built.name }),
+            }
+        }
     }
-    let output = command
-        .current_dir(path)
-        .env("CARGO_TARGET_DIR", target)
-        .env("RUST_BACKTRACE", "0")
-        .output()
-        .map_err(|source| MutationError::Io { path: path.to_owned(), source })?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    if errors.contains("could not compile") {
-        let lines: Vec<&str> = errors.lines().collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(30)).copied();
-        return Err(MutationError::Build { output: last.collect::<Vec<_>>().join("\n") });
-    }
-    if output.status.success() {
-        return Ok(Verdict::Holds);
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let name = failed(&text).unwrap_or_else(|| output.status.to_string());
-    Ok(Verdict::Test { name })
+    Ok(Verdict::Holds)
 }
 
-/// Reads the first `test NAME ... FAILED`.
-fn failed(text: &str) -> Option<String> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix("test "));
-    let mut failed = lines.filter_map(|line| line.strip_suffix(" ... FAILED"));
-    failed.next().map(str::to_owned)
+/// Reads the name in `test NAME ... FAILED`.
+fn failed(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 #[cfg(test)]
@@ -52,9 +98,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_failing_test_is_read_from_the_output() {
-        let text = "running 2 tests\ntest a::holds ... ok\ntest b::breaks ... FAILED\n";
-        assert_eq!(failed(text), Some("b::breaks".to_owned()));
-        assert_eq!(failed("test a::holds ... ok\n"), None);
+    fn a_failing_test_is_read_from_the_output() {
+        assert_eq!(failed("test b::breaks ... FAILED"), Some("b::breaks"));
+        assert_eq!(failed("test a::holds ... ok"), None);
+        assert_eq!(failed("test result: FAILED. 1 passed"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! A copy of what the simulator is built from, to be changed and built apart from the original.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::{Mutation, MutationError};
 
 /// The crates that the simulator and the tests are made of. A path that is missing here fails the build
 /// of the unchanged copy, which comes first.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "automata/api",
     "automata/append-list",
     "ledger",
@@ -16,15 +17,32 @@ const CRATES: [&str; 9] = [
     "ledger/types",
     "node/engine",
     "tests/adversary",
+    "tests/catalogue",
     "tests/conversations",
     "tests/simulator",
 ];
 
+/// How the copy is built: every mutation is compiled once and judged for seconds, so our own crates are
+/// hardly optimized and built in pieces, while those of others, which are built once, are.
+const PROFILE: &str = r#"
+[profile.mutation]
+inherits = "release"
+opt-level = 1
+debug = false
+incremental = true
+
+[profile.mutation.package."*"]
+opt-level = 3
+"#;
+
+/// The name of that profile.
+pub(crate) const PROFILE_NAME: &str = "mutation";
+
 /// The copy.
 #[derive(Debug)]
 pub struct Workspace {
-    original: PathBuf,
     copy: PathBuf,
+    sources: u64,
 }
 
 impl Workspace {
@@ -39,19 +57,29 @@ impl Workspace {
             move |source: io::Error| MutationError::Io { path, source }
         };
         fs::create_dir_all(copy).map_err(io(copy))?;
+        let mut hasher = DefaultHasher::new();
         for name in CRATES {
-            copy_crate(&original.join(name), &copy.join(name)).map_err(io(&original.join(name)))?;
+            copy_crate(&original.join(name), &copy.join(name), &mut hasher)
+                .map_err(io(&original.join(name)))?;
         }
         let lock = original.join("Cargo.lock");
-        update(&copy.join("Cargo.lock"), &fs::read(&lock).map_err(io(&lock))?)
+        update(&copy.join("Cargo.lock"), &fs::read(&lock).map_err(io(&lock))?, &mut hasher)
             .map_err(io(&lock))?;
         let manifest = original.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).map_err(io(&manifest))?;
         let text = with_members(&text).ok_or_else(|| MutationError::Catalogue {
             why: format!("{} has no list of members", manifest.display()),
         })?;
-        update(&copy.join("Cargo.toml"), text.as_bytes()).map_err(io(&manifest))?;
-        Ok(Self { original: original.to_owned(), copy: copy.to_owned() })
+        let text = [&text, PROFILE].concat();
+        update(&copy.join("Cargo.toml"), text.as_bytes(), &mut hasher).map_err(io(&manifest))?;
+        Ok(Self { copy: copy.to_owned(), sources: hasher.finish() })
+    }
+
+    /// A number that is another one if any file of the copy is, as it was made. To tell whether a verdict
+    /// of an earlier run was about the same code.
+    #[must_use]
+    pub fn sources(&self) -> u64 {
+        self.sources
     }
 
     /// Where it is.
@@ -60,50 +88,43 @@ impl Workspace {
         &self.copy
     }
 
-    /// Makes the change in the copy.
+    /// Makes the change in the copy, runs `judge`, and undoes the change.
+    ///
+    /// The original is not read again: it may be edited while a long check runs.
     ///
     /// # Errors
-    /// See [`Mutation::apply`]; or the file cannot be read or written.
-    pub fn apply(&self, mutation: &Mutation) -> Result<(), MutationError> {
-        let text = self.read(mutation)?;
-        self.write(mutation, &mutation.apply(&text)?)
-    }
-
-    /// Undoes the change.
-    ///
-    /// # Errors
-    /// The file cannot be read or written.
-    pub fn restore(&self, mutation: &Mutation) -> Result<(), MutationError> {
-        let text = self.read(mutation)?;
-        self.write(mutation, &text)
-    }
-
-    fn read(&self, mutation: &Mutation) -> Result<String, MutationError> {
-        let path = self.original.join(&mutation.file);
-        fs::read_to_string(&path).map_err(|source| MutationError::Io { path, source })
-    }
-
-    fn write(&self, mutation: &Mutation, text: &str) -> Result<(), MutationError> {
+    /// See [`Mutation::apply`]; or the file cannot be read or written; or what `judge` gives.
+    pub fn with<T>(
+        &self,
+        mutation: &Mutation,
+        judge: impl FnOnce() -> Result<T, MutationError>,
+    ) -> Result<T, MutationError> {
         let path = self.copy.join(&mutation.file);
-        fs::write(&path, text).map_err(|source| MutationError::Io { path, source })
+        let io = |source| MutationError::Io { path: path.clone(), source };
+        let text = fs::read_to_string(&path).map_err(io)?;
+        fs::write(&path, mutation.apply(&text)?).map_err(io)?;
+        let judged = judge();
+        fs::write(&path, text).map_err(io)?;
+        judged
     }
 }
 
 /// Copies manifest and sources of one crate; files that are there already and equal stay untouched,
 /// so that they are not built again.
-fn copy_crate(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_crate(from: &Path, to: &Path, hasher: &mut DefaultHasher) -> io::Result<()> {
     fs::create_dir_all(to)?;
-    update(&to.join("Cargo.toml"), &fs::read(from.join("Cargo.toml"))?)?;
+    let manifest = fs::read_to_string(from.join("Cargo.toml"))?;
+    update(&to.join("Cargo.toml"), without_self(&manifest).as_bytes(), hasher)?;
     // A manifest may name tests and examples; they must be there, though they are not built.
     for folder in ["src", "tests", "examples", "benches", "files"] {
         if from.join(folder).is_dir() {
-            copy_folder(&from.join(folder), &to.join(folder))?;
+            copy_folder(&from.join(folder), &to.join(folder), hasher)?;
         }
     }
     Ok(())
 }
 
-fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_folder(from: &Path, to: &Path, hasher: &mut DefaultHasher) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
         let entry = entry?;
@@ -115,23 +136,32 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
             }
         }
     }
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
+    let mut entries = fs::read_dir(from)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
+            copy_folder(&entry.path(), &target, hasher)?;
         } else {
-            update(&target, &fs::read(entry.path())?)?;
+            update(&target, &fs::read(entry.path())?, hasher)?;
         }
     }
     Ok(())
 }
 
-fn update(path: &Path, content: &[u8]) -> io::Result<()> {
+fn update(path: &Path, content: &[u8], hasher: &mut DefaultHasher) -> io::Result<()> {
+    (path, content).hash(hasher);
     if fs::read(path).is_ok_and(|present| present == content) {
         return Ok(());
     }
     fs::write(path, content)
+}
+
+/// A crate's manifest without the crate's dependency on itself, by which its own tests get a feature: the
+/// feature is asked for in the command here, so that a change is compiled once, not twice.
+fn without_self(manifest: &str) -> String {
+    let lines = manifest.lines().filter(|line| !line.contains("{ path = \".\","));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The root manifest with the crates of the copy as its members.
@@ -158,6 +188,14 @@ mod tests {
     }
 
     #[test]
+    fn a_crate_of_the_copy_does_not_depend_on_itself() {
+        let manifest = "[dependencies]\na.workspace = true\n[dev-dependencies]\n\
+                        e = { path = \".\", features = [\"x\"] }\nb.workspace = true\n";
+        let text = "[dependencies]\na.workspace = true\n[dev-dependencies]\nb.workspace = true\n";
+        assert_eq!(without_self(manifest), text);
+    }
+
+    #[test]
     fn a_change_is_made_in_the_copy_and_undone_there() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let folder = tempfile::tempdir().unwrap();
@@ -176,9 +214,7 @@ mod tests {
         let original = std::fs::read_to_string(root.join(&mutation.file)).unwrap();
         let copied = || std::fs::read_to_string(copy.path().join(&mutation.file)).unwrap();
         assert_eq!(copied(), original);
-        copy.apply(&mutation).unwrap();
-        assert!(!copied().contains("#![no_std]"));
-        copy.restore(&mutation).unwrap();
+        copy.with(&mutation, || Ok(assert!(!copied().contains("#![no_std]")))).unwrap();
         assert_eq!(copied(), original);
     }
 }
