@@ -6,7 +6,6 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::MutationError;
-use crate::workspace::PROFILE_NAME;
 
 /// A program that cargo built.
 #[derive(Debug)]
@@ -17,8 +16,6 @@ pub(crate) struct Built {
     pub(crate) folder: PathBuf,
     /// The name of the crate, or of the file of tests.
     pub(crate) name: String,
-    /// Nothing that it is made of has changed since it was built last.
-    pub(crate) fresh: bool,
 }
 
 /// The fields that are used here of a line that cargo prints.
@@ -28,8 +25,6 @@ struct Line {
     executable: Option<PathBuf>,
     manifest_path: Option<PathBuf>,
     target: Option<Target>,
-    #[serde(default)]
-    fresh: bool,
 }
 
 #[derive(Deserialize)]
@@ -48,20 +43,32 @@ pub(crate) fn cargo(
 ) -> Result<Vec<Built>, MutationError> {
     let (command, others) = arguments.split_first().unwrap_or((&"build", &[]));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([command, "--profile", PROFILE_NAME, "--offline", "--message-format=json"])
+        .args([command, "--release", "--offline", "--message-format=json"])
         .args(others)
         .current_dir(path)
         .env("CARGO_TARGET_DIR", target)
         .output()
         .map_err(|source| MutationError::Io { path: path.to_owned(), source })?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        let errors = rendered(&String::from_utf8_lossy(&output.stdout));
-        let text = [errors, String::from_utf8_lossy(&output.stderr).into_owned()].concat();
-        let lines: Vec<&str> = text.lines().collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(40)).copied();
-        return Err(MutationError::Build { output: last.collect::<Vec<_>>().join("\n") });
+        let (errors, rendered) = errors(&stdout);
+        let text = [rendered, String::from_utf8_lossy(&output.stderr).into_owned()].concat();
+        let lines: Vec<&str> = text.lines().take(ERROR_LINES_MAX).collect();
+        return Err(MutationError::Build { errors, output: lines.join("\n") });
     }
-    Ok(built(&String::from_utf8_lossy(&output.stdout)))
+    Ok(built(&stdout))
+}
+
+/// Lines of the compiler that are told.
+const ERROR_LINES_MAX: usize = 60;
+
+/// Where in the copy an error of the compiler is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompileError {
+    /// The file, from the root of the copy.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
 }
 
 /// The programs among the lines that cargo printed.
@@ -74,18 +81,23 @@ fn built(text: &str) -> Vec<Built> {
                 program: line.executable?,
                 folder: line.manifest_path?.parent()?.to_owned(),
                 name: line.target?.name,
-                fresh: line.fresh,
             })
         })
         .collect()
 }
 
-/// The compiler's errors among them.
-fn rendered(text: &str) -> String {
+/// The compiler's errors among them, and what it said of them.
+fn errors(text: &str) -> (Vec<CompileError>, String) {
     let lines =
         text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let messages = lines.filter(|line| line["message"]["level"] == "error");
-    messages.filter_map(|line| Some(line["message"]["rendered"].as_str()?.to_owned())).collect()
+    let messages: Vec<_> = lines.filter(|line| line["message"]["level"] == "error").collect();
+    let spans = messages.iter().filter_map(|line| line["message"]["spans"].as_array()).flatten();
+    let places = spans.filter_map(|span| {
+        let line = usize::try_from(span["line_start"].as_u64()?).ok()?;
+        Some(CompileError { file: span["file_name"].as_str()?.to_owned(), line })
+    });
+    let rendered = messages.iter().filter_map(|line| line["message"]["rendered"].as_str());
+    (places.collect(), rendered.collect())
 }
 
 #[cfg(test)]
@@ -99,16 +111,17 @@ mod tests {
 {"reason":"build-finished","success":true}
 "#;
         let [door] = built(text).try_into().unwrap();
-        let Built { program, folder, name, fresh } = door;
+        let Built { program, folder, name } = door;
         assert_eq!((program, folder), (PathBuf::from("/t/door-1"), PathBuf::from("/w/e")));
-        assert_eq!((name.as_str(), fresh), ("door", true));
+        assert_eq!(name, "door");
     }
 
     #[test]
     fn errors_of_the_compiler_are_read_from_what_cargo_says() {
-        let text = r#"{"reason":"compiler-message","message":{"level":"error","rendered":"error: no\n"}}
-{"reason":"compiler-message","message":{"level":"warning","rendered":"warning: oh\n"}}
+        let text = r#"{"reason":"compiler-message","message":{"level":"error","rendered":"error: no\n","spans":[{"file_name":"a/src/lib.rs","line_start":7}]}}
+{"reason":"compiler-message","message":{"level":"warning","rendered":"warning: oh\n","spans":[]}}
 "#;
-        assert_eq!(rendered(text), "error: no\n");
+        let place = CompileError { file: "a/src/lib.rs".to_owned(), line: 7 };
+        assert_eq!(errors(text), (vec![place], "error: no\n".to_owned()));
     }
 }

@@ -4,11 +4,13 @@
 //! `mutations.toml` lists the faults. A fault that nothing notices is a failure, and so is one whose
 //! text is no longer in the code exactly once.
 
+mod bench;
 mod cargo;
 mod catalogue;
 mod results;
 mod running;
 mod simulator;
+mod switched;
 mod tests_of_copy;
 mod verdict;
 mod workspace;
@@ -16,10 +18,12 @@ mod workspace;
 use std::io;
 use std::path::PathBuf;
 
+pub use bench::Bench;
+pub use cargo::CompileError;
 pub use catalogue::{Mutation, parse};
 pub use results::{Outcome, Results, UNCHANGED};
-pub use simulator::{RUN_TIME_MAX, build, run};
-pub use tests_of_copy::{STAGES, TEST_TIME_MAX, Which, test};
+pub use simulator::RUN_TIME_MAX;
+pub use tests_of_copy::TEST_TIME_MAX;
 pub use verdict::{Verdict, noticed};
 pub use workspace::Workspace;
 
@@ -54,6 +58,8 @@ pub enum MutationError {
     /// The copy does not build.
     #[error("the copy does not build:\n{output}")]
     Build {
+        /// Where its errors are.
+        errors: Vec<CompileError>,
         /// The compiler's last lines.
         output: String,
     },

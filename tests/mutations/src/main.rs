@@ -7,12 +7,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use daruma_mutations::{
-    Mutation, MutationError, Outcome, Results, UNCHANGED, Verdict, Which, Workspace, build,
-    noticed, parse, run, test,
+    Bench, Mutation, MutationError, Outcome, Results, UNCHANGED, Verdict, Workspace, noticed, parse,
 };
-
-/// Seeds that the unchanged copy must pass first: a simulator that fails anyway shows nothing.
-const UNCHANGED_SEEDS: u64 = 100;
 
 /// Puts faults into a copy of the code and requires that a test or the simulator notices each.
 #[derive(Debug, Parser)]
@@ -46,14 +42,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// Where the faults are put.
-struct Bench {
-    workspace: Workspace,
-    target: PathBuf,
-    /// Arguments of every run of the simulator.
-    arguments: Vec<String>,
-}
-
 fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = own.join("mutations.toml");
@@ -63,12 +51,11 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
     let folder =
         arguments.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("daruma-mutations"));
     let jobs = arguments.jobs.map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
-    let bench = Bench {
-        workspace: Workspace::copy(&own.join("../.."), &folder.join("workspace"))?,
-        target: folder.join("target"),
-        arguments: jobs.into_iter().flatten().collect(),
-    };
-    let mut results = Results::open(arguments.results.clone(), bench.workspace.sources())?;
+    let arguments_of_runs = jobs.into_iter().flatten().collect();
+    // Registry crates that were built there need not be built again.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(folder.join("target"), PathBuf::from);
+    let workspace = Workspace::copy(&own.join("../.."), &folder.join("workspace"))?;
+    let mut results = Results::open(arguments.results.clone(), workspace.sources())?;
 
     let wanted = |mutation: &&Mutation| {
         let only = &arguments.only;
@@ -77,8 +64,9 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
     };
     let wanted: Vec<&Mutation> = mutations.iter().filter(wanted).collect();
     let by_tests = wanted.iter().any(|mutation| mutation.seeds == 0);
+    let mut bench = Bench::new(workspace, &target, &wanted, arguments_of_runs)?;
 
-    let clean = tell(&mut results, &bench, UNCHANGED, || {
+    let clean = tell(&mut results, &mut bench, UNCHANGED, |bench| {
         let verdict = bench.unchanged(by_tests)?;
         Ok((verdict == Verdict::Holds, verdict))
     })?;
@@ -87,9 +75,9 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
         return Ok(false);
     }
     let mut found = 0;
-    for mutation in &wanted {
-        let good = tell(&mut results, &bench, &mutation.name, || {
-            let verdict = bench.workspace.with(mutation, || bench.judge(mutation))?;
+    for (number, mutation) in (1..).zip(&wanted) {
+        let good = tell(&mut results, &mut bench, &mutation.name, |bench| {
+            let verdict = bench.judge(number, mutation)?;
             Ok((noticed(mutation, &verdict), verdict))
         })?;
         found += usize::from(good);
@@ -105,61 +93,22 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
 /// Does `judge`, unless an earlier check did for the same code, and tells and keeps what came of it.
 fn tell(
     results: &mut Results,
-    bench: &Bench,
+    bench: &mut Bench,
     name: &str,
-    judge: impl FnOnce() -> Result<(bool, Verdict), MutationError>,
+    judge: impl FnOnce(&mut Bench) -> Result<(bool, Verdict), MutationError>,
 ) -> Result<bool, MutationError> {
     if let Some(Outcome { by, .. }) = results.good(name) {
         println!("earlier: {name}: {by}");
         return Ok(true);
     }
     let begin = Instant::now();
-    let (good, by) = match judge() {
+    let (good, by) = match judge(bench) {
         Ok((good, verdict)) => (good, verdict.to_string()),
         Err(error) => (false, format!("not tried: {error}")),
     };
     let seconds = begin.elapsed().as_secs();
     println!("{}: {name}: {by}, {seconds} s", if good { "good" } else { "MISSED" });
-    let sources = bench.workspace.sources();
+    let sources = bench.sources();
     results.add(Outcome { name: name.to_owned(), good, by, seconds, sources })?;
     Ok(good)
-}
-
-impl Bench {
-    /// What comes of the copy as it is.
-    fn unchanged(&self, by_tests: bool) -> Result<Verdict, MutationError> {
-        let program = build(self.workspace.path(), &self.target)?;
-        match run(&program, 0..UNCHANGED_SEEDS, &self.arguments)? {
-            Verdict::Holds if by_tests => test(self.workspace.path(), &self.target, Which::All),
-            verdict => Ok(verdict),
-        }
-    }
-
-    /// By the simulator where the catalogue says so, else by the tests.
-    fn judge(&self, mutation: &Mutation) -> Result<Verdict, MutationError> {
-        if mutation.seeds > 0 {
-            return self.search(&build(self.workspace.path(), &self.target)?, mutation);
-        }
-        test(self.workspace.path(), &self.target, Which::Changed)
-    }
-
-    /// Searches until a run breaks one of the rules that the mutation must break. A run that breaks
-    /// another one, which is a consequence too, is told and passed over.
-    fn search(&self, program: &Path, mutation: &Mutation) -> Result<Verdict, MutationError> {
-        let arguments = [self.arguments.as_slice(), &mutation.arguments].concat();
-        let mut from = 0;
-        loop {
-            let verdict = run(program, from..mutation.seeds, &arguments)?;
-            match &verdict {
-                Verdict::Broken { seed, .. } if !noticed(mutation, &verdict) => {
-                    println!("  also: {verdict}");
-                    from = seed.saturating_add(1);
-                }
-                Verdict::Holds
-                | Verdict::Broken { .. }
-                | Verdict::Hangs { .. }
-                | Verdict::Test { .. } => return Ok(verdict),
-            }
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::MutationError;
+use crate::switched::SWITCH;
 
 /// Address space that it may use, in KiB: far more than a test or a search needs, and less than the
 /// machines of developers have.
@@ -24,7 +25,7 @@ pub(crate) enum End {
     Late,
 }
 
-/// Runs `program` in `folder` until it ends, or says a line for which `stop` holds, or `time_max` has
+/// Runs `program` in `folder`, with the mutation of this number on, until it ends, or says a line for which `stop` holds, or `time_max` has
 /// passed.
 ///
 /// # Errors
@@ -33,6 +34,7 @@ pub(crate) fn running(
     program: &Path,
     folder: &Path,
     arguments: &[String],
+    mutation: u32,
     time_max: Duration,
     stop: impl Fn(&str) -> bool,
 ) -> Result<End, MutationError> {
@@ -44,6 +46,7 @@ pub(crate) fn running(
         .args(arguments)
         .current_dir(folder)
         .env("RUST_BACKTRACE", "0")
+        .env(SWITCH, mutation.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -87,7 +90,7 @@ mod tests {
     fn shell(script: &str, time_max: Duration) -> End {
         let arguments = ["-c".to_owned(), script.to_owned()];
         let stop = |line: &str| line == "stop";
-        running(Path::new("sh"), Path::new("."), &arguments, time_max, stop).unwrap()
+        running(Path::new("sh"), Path::new("."), &arguments, 0, time_max, stop).unwrap()
     }
 
     #[test]

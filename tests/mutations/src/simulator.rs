@@ -15,25 +15,29 @@ pub const RUN_TIME_MAX: Duration = Duration::from_secs(1800);
 ///
 /// # Errors
 /// [`MutationError::Build`] with the compiler's last lines.
-pub fn build(path: &Path, target: &Path) -> Result<PathBuf, MutationError> {
+pub(crate) fn build(path: &Path, target: &Path) -> Result<PathBuf, MutationError> {
     let built = cargo(path, target, &["build", "--package=daruma-simulator", "--bins"])?;
     let program = built.into_iter().map(|built| built.program).next();
-    program.ok_or_else(|| MutationError::Build { output: "there is no program".to_owned() })
+    program.ok_or_else(|| {
+        let (errors, output) = (Vec::new(), "cargo names no program".to_owned());
+        MutationError::Build { errors, output }
+    })
 }
 
-/// Runs `seeds`, with further `arguments`, until one fails.
+/// Runs `seeds`, with further `arguments` and the mutation of this number on, until one fails.
 ///
 /// # Errors
 /// The program does not run, or says something else than expected.
-pub fn run(
+pub(crate) fn run(
     program: &Path,
     seeds: Range<u64>,
     arguments: &[String],
+    mutation: u32,
 ) -> Result<Verdict, MutationError> {
     let mut all: Vec<String> = vec!["--seeds".into(), format!("{}..{}", seeds.start, seeds.end)];
     all.extend(["--failures-max", "1", "--no-shrink"].map(str::to_owned));
     all.extend_from_slice(arguments);
-    match running(program, Path::new("."), &all, RUN_TIME_MAX, |_| false)? {
+    match running(program, Path::new("."), &all, mutation, RUN_TIME_MAX, |_| false)? {
         End::Itself(success, text) => match (success, verdict(&text)) {
             (true, None) => Ok(Verdict::Holds),
             (false, Some(broken)) => Ok(broken),

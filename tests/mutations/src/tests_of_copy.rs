@@ -1,91 +1,133 @@
 //! Running the tests of a copy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cargo::cargo;
+use crate::cargo::{Built, cargo};
 use crate::running::{End, running};
 use crate::{MutationError, Verdict};
 
-/// Time that one program of tests may take. The longest takes half a minute on a slow machine.
-pub const TEST_TIME_MAX: Duration = Duration::from_secs(300);
+/// Time that one program of tests may take: several times what the longest does on a slow machine.
+pub const TEST_TIME_MAX: Duration = Duration::from_secs(600);
 
-/// The stages of the tests, each built and run only if the one before noticed nothing: the tests beside
-/// the rules, those of the protocol's crates from outside, then whole networks. Without RocksDB, which
-/// would take minutes to build: the store in memory has the same rules.
-///
-/// The first two stages name the same crates and so share what is built, as do the last two.
-pub const STAGES: [&[&str]; 4] = [
-    &[
-        "--package=daruma-types",
-        "--package=daruma-store",
-        "--package=daruma-ledger",
-        "--package=daruma-engine",
-        "--features=daruma-engine/laboratory",
-        "--lib",
-    ],
-    &[
-        "--package=daruma-types",
-        "--package=daruma-store",
-        "--package=daruma-ledger",
-        "--package=daruma-engine",
-        "--features=daruma-engine/laboratory",
-        "--test=*",
-    ],
-    &[
-        "--package=daruma-adversary",
-        "--package=daruma-catalogue",
-        "--package=daruma-conversations",
-        "--package=daruma-simulator",
-        "--lib",
-        "--test=golden",
-    ],
-    &[
-        "--package=daruma-adversary",
-        "--package=daruma-catalogue",
-        "--package=daruma-conversations",
-        "--package=daruma-simulator",
-        "--test=*",
-    ],
+/// Their packages share what is built in the first two stages.
+const PROTOCOL: [&str; 5] = [
+    "--package=daruma-types",
+    "--package=daruma-store",
+    "--package=daruma-ledger",
+    "--package=daruma-engine",
+    // In the workspace the crate's tests ask for it by themselves.
+    "--features=daruma-engine/laboratory",
 ];
 
-/// Which of the programs of tests are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// All.
-    All,
-    /// Those that were built anew: the others do not contain what was changed last.
-    Changed,
+/// Their packages share what is built in the last two.
+const NETWORKS: [&str; 4] = [
+    "--package=daruma-adversary",
+    "--package=daruma-catalogue",
+    "--package=daruma-conversations",
+    "--package=daruma-simulator",
+];
+
+/// The stages of the tests: those beside the rules, those of the protocol's crates from outside, then
+/// whole networks. Without RocksDB, which would take minutes to build: the store in memory has the same
+/// rules.
+const STAGES: [(&[&str], &[&str]); 4] = [
+    (&PROTOCOL, &["--lib"]),
+    (&PROTOCOL, &["--test=*"]),
+    (&NETWORKS, &["--lib", "--test=golden"]),
+    (&NETWORKS, &["--test=*"]),
+];
+
+/// Crates of the protocol, by folder, that do not contain those of the second list: their tests cannot
+/// notice anything there.
+const WITHOUT: [(&str, &[&str]); 4] = [
+    ("ledger/types", &["ledger/src", "ledger/store", "node/engine"]),
+    ("ledger/store", &["ledger/src", "node/engine"]),
+    ("ledger", &["node/engine"]),
+    ("node/engine", &["ledger/src", "ledger/store"]),
+];
+
+/// The programs of tests of a copy, as far as they were built.
+#[derive(Debug)]
+pub(crate) struct Tests {
+    path: PathBuf,
+    target: PathBuf,
+    built: Vec<Vec<Built>>,
 }
 
-/// Runs the tests of the workspace at `path`, built below `target`, until one fails.
-///
-/// # Errors
-/// [`MutationError::Build`] if the copy does not compile: then the mutation is none.
-pub fn test(path: &Path, target: &Path, which: Which) -> Result<Verdict, MutationError> {
-    for stage in STAGES {
-        let arguments = [&["test", "--no-run", "--no-default-features"], stage].concat();
-        for built in cargo(path, target, &arguments)? {
-            if which == Which::Changed && built.fresh {
-                continue;
-            }
-            let stop = |line: &str| failed(line).is_some();
-            match running(&built.program, &built.folder, &[], TEST_TIME_MAX, stop)? {
-                End::Itself(true, _) => {}
-                End::Itself(false, text) => {
-                    let last = text.lines().next_back().unwrap_or("it said nothing");
-                    let name = format!("{}: ended in the middle: {last}", built.name);
-                    return Ok(Verdict::Test { name });
+impl Tests {
+    /// Those of the workspace at `path`, built below `target` when they are needed first.
+    pub(crate) fn new(path: &Path, target: &Path) -> Self {
+        Self { path: path.to_owned(), target: target.to_owned(), built: Vec::new() }
+    }
+
+    /// Builds what the crates with the rules are tested by.
+    ///
+    /// # Errors
+    /// [`MutationError::Build`] if the copy does not compile.
+    pub(crate) fn build(&mut self) -> Result<(), MutationError> {
+        self.stage(0).map(|_| ())
+    }
+
+    fn stage(&mut self, stage: usize) -> Result<&[Built], MutationError> {
+        while let (true, Some((packages, targets))) =
+            (self.built.len() <= stage, STAGES.get(self.built.len()))
+        {
+            let arguments = [&["test", "--no-run", "--no-default-features"], *packages, *targets];
+            self.built.push(cargo(&self.path, &self.target, &arguments.concat())?);
+        }
+        Ok(self.built.get(stage).map_or(&[], Vec::as_slice))
+    }
+
+    /// Runs them with the mutation of this number on, which is in `file`, until one fails. Each stage is
+    /// begun only if the one before noticed nothing.
+    ///
+    /// # Errors
+    /// [`MutationError::Build`] if the copy does not compile.
+    pub(crate) fn run(
+        &mut self,
+        mutation: u32,
+        file: Option<&str>,
+    ) -> Result<Verdict, MutationError> {
+        for stage in 0..STAGES.len() {
+            let path = self.path.clone();
+            for built in self.stage(stage)? {
+                let folder = built.folder.strip_prefix(&path).unwrap_or(&built.folder);
+                if file.is_some_and(|file| !contains(folder, file)) {
+                    continue;
                 }
-                End::Line(line) => {
-                    let name = format!("{}: {}", built.name, failed(&line).unwrap_or(&line));
-                    return Ok(Verdict::Test { name });
+                if let Some(verdict) = verdict(built, mutation)? {
+                    return Ok(verdict);
                 }
-                End::Late => return Ok(Verdict::Hangs { program: built.name }),
             }
         }
+        Ok(Verdict::Holds)
     }
-    Ok(Verdict::Holds)
+}
+
+/// Whether the crate in `folder` is made of `file` too.
+fn contains(folder: &Path, file: &str) -> bool {
+    let without =
+        WITHOUT.iter().find(|(of, _)| folder == Path::new(of)).map(|(_, without)| *without);
+    !without.unwrap_or_default().iter().any(|other| file.starts_with(other))
+}
+
+/// What one program of tests notices.
+fn verdict(built: &Built, mutation: u32) -> Result<Option<Verdict>, MutationError> {
+    let stop = |line: &str| failed(line).is_some();
+    let end = running(&built.program, &built.folder, &[], mutation, TEST_TIME_MAX, stop)?;
+    let name = &built.name;
+    Ok(match end {
+        End::Itself(true, _) => None,
+        End::Itself(false, text) => {
+            let last = text.lines().next_back().unwrap_or("it said nothing");
+            Some(Verdict::Test { name: format!("{name}: ended in the middle: {last}") })
+        }
+        End::Line(line) => {
+            Some(Verdict::Test { name: format!("{name}: {}", failed(&line).unwrap_or(&line)) })
+        }
+        End::Late => Some(Verdict::Hangs { program: name.clone() }),
+    })
 }
 
 /// Reads the name in `test NAME ... FAILED`.
@@ -102,5 +144,12 @@ mod tests {
         assert_eq!(failed("test b::breaks ... FAILED"), Some("b::breaks"));
         assert_eq!(failed("test a::holds ... ok"), None);
         assert_eq!(failed("test result: FAILED. 1 passed"), None);
+    }
+
+    #[test]
+    fn tests_that_cannot_notice_a_change_are_passed_over() {
+        assert!(!contains(Path::new("ledger"), "node/engine/src/pool.rs"));
+        assert!(contains(Path::new("ledger"), "ledger/types/src/thresholds.rs"));
+        assert!(contains(Path::new("tests/simulator"), "node/engine/src/pool.rs"));
     }
 }

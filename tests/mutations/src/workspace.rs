@@ -1,10 +1,13 @@
 //! A copy of what the simulator is built from, to be changed and built apart from the original.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cargo::CompileError;
+use crate::switched::{IS_ON, mutation_at, switched};
 use crate::{Mutation, MutationError};
 
 /// The crates that the simulator and the tests are made of. A path that is missing here fails the build
@@ -22,27 +25,13 @@ const CRATES: [&str; 10] = [
     "tests/simulator",
 ];
 
-/// How the copy is built: every mutation is compiled once and judged for seconds, so our own crates are
-/// hardly optimized and built in pieces, while those of others, which are built once, are.
-const PROFILE: &str = r#"
-[profile.mutation]
-inherits = "release"
-opt-level = 1
-debug = false
-incremental = true
-
-[profile.mutation.package."*"]
-opt-level = 3
-"#;
-
-/// The name of that profile.
-pub(crate) const PROFILE_NAME: &str = "mutation";
-
 /// The copy.
 #[derive(Debug)]
 pub struct Workspace {
     copy: PathBuf,
     sources: u64,
+    /// Files of the copy that were changed, as they were.
+    pristine: BTreeMap<String, String>,
 }
 
 impl Workspace {
@@ -70,9 +59,9 @@ impl Workspace {
         let text = with_members(&text).ok_or_else(|| MutationError::Catalogue {
             why: format!("{} has no list of members", manifest.display()),
         })?;
-        let text = [&text, PROFILE].concat();
         update(&copy.join("Cargo.toml"), text.as_bytes(), &mut hasher).map_err(io(&manifest))?;
-        Ok(Self { copy: copy.to_owned(), sources: hasher.finish() })
+        let (copy, pristine) = (copy.to_owned(), BTreeMap::new());
+        Ok(Self { copy, sources: hasher.finish(), pristine })
     }
 
     /// A number that is another one if any file of the copy is, as it was made. To tell whether a verdict
@@ -88,25 +77,94 @@ impl Workspace {
         &self.copy
     }
 
-    /// Makes the change in the copy, runs `judge`, and undoes the change.
+    /// Puts `mutations`, each under its number, into the copy, to be switched on when a program runs.
+    /// Gives the names of those that cannot be put in.
     ///
     /// The original is not read again: it may be edited while a long check runs.
     ///
     /// # Errors
+    /// A file of the copy cannot be read or written, or a mutation's text is not there exactly once.
+    pub(crate) fn switch(
+        &mut self,
+        mutations: &[(u32, &Mutation)],
+    ) -> Result<Vec<String>, MutationError> {
+        let mut files: BTreeMap<&str, Vec<(u32, &Mutation)>> = BTreeMap::new();
+        let mut libraries = BTreeSet::new();
+        for (number, mutation) in mutations {
+            files.entry(&mutation.file).or_default().push((*number, *mutation));
+            libraries.insert(library(&mutation.file));
+        }
+        let mut left = Vec::new();
+        let touched: BTreeSet<String> =
+            files.keys().map(|file| (*file).to_owned()).chain(libraries.iter().cloned()).collect();
+        for file in touched {
+            let pristine = self.pristine(&file)?;
+            let of_file = files.get(file.as_str()).map_or(&[][..], Vec::as_slice);
+            for (_, mutation) in of_file {
+                let _applies = mutation.apply(&pristine)?;
+            }
+            let (mut text, without) = switched(&pristine, of_file);
+            left.extend(without);
+            if libraries.contains(&file) {
+                text.push_str(IS_ON);
+            }
+            self.write(&file, &text)?;
+        }
+        Ok(left)
+    }
+
+    /// The name of the mutation in the code that an error of the compiler is about.
+    pub(crate) fn blamed(&self, error: &CompileError) -> Option<String> {
+        let text = fs::read_to_string(self.copy.join(&error.file)).ok()?;
+        mutation_at(&text, error.line).map(str::to_owned)
+    }
+
+    /// Makes one change in the copy for good, runs `judge`, and undoes it.
+    ///
+    /// # Errors
     /// See [`Mutation::apply`]; or the file cannot be read or written; or what `judge` gives.
-    pub fn with<T>(
-        &self,
+    pub(crate) fn with<T>(
+        &mut self,
         mutation: &Mutation,
-        judge: impl FnOnce() -> Result<T, MutationError>,
+        judge: impl FnOnce(&Path) -> Result<T, MutationError>,
     ) -> Result<T, MutationError> {
-        let path = self.copy.join(&mutation.file);
-        let io = |source| MutationError::Io { path: path.clone(), source };
-        let text = fs::read_to_string(&path).map_err(io)?;
-        fs::write(&path, mutation.apply(&text)?).map_err(io)?;
-        let judged = judge();
-        fs::write(&path, text).map_err(io)?;
+        let mut changed = mutation.apply(&self.pristine(&mutation.file)?)?;
+        let before = self.read(&mutation.file)?;
+        if before.ends_with(IS_ON) {
+            changed.push_str(IS_ON);
+        }
+        self.write(&mutation.file, &changed)?;
+        let judged = judge(&self.copy);
+        self.write(&mutation.file, &before)?;
         judged
     }
+
+    /// A file of the copy as it was at first.
+    fn pristine(&mut self, file: &str) -> Result<String, MutationError> {
+        if let Some(text) = self.pristine.get(file) {
+            return Ok(text.clone());
+        }
+        let text = self.read(file)?;
+        self.pristine.insert(file.to_owned(), text.clone());
+        Ok(text)
+    }
+
+    fn read(&self, file: &str) -> Result<String, MutationError> {
+        let path = self.copy.join(file);
+        fs::read_to_string(&path).map_err(|source| MutationError::Io { path, source })
+    }
+
+    fn write(&self, file: &str, text: &str) -> Result<(), MutationError> {
+        let path = self.copy.join(file);
+        update(&path, text.as_bytes(), &mut DefaultHasher::new())
+            .map_err(|source| MutationError::Io { path, source })
+    }
+}
+
+/// The `lib.rs` of the crate that `file` is in.
+fn library(file: &str) -> String {
+    let folder = file.split_once("/src/").map_or(file, |(folder, _)| folder);
+    format!("{folder}/src/lib.rs")
 }
 
 /// Copies manifest and sources of one crate; files that are there already and equal stay untouched,
@@ -199,7 +257,8 @@ mod tests {
     fn a_change_is_made_in_the_copy_and_undone_there() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let folder = tempfile::tempdir().unwrap();
-        let copy = Workspace::copy(&root, folder.path()).unwrap();
+        let mut copy = Workspace::copy(&root, folder.path()).unwrap();
+        let path = copy.path().to_owned();
         let mutation = Mutation {
             name: "none".into(),
             why: "a test".into(),
@@ -212,9 +271,9 @@ mod tests {
             slice: false,
         };
         let original = std::fs::read_to_string(root.join(&mutation.file)).unwrap();
-        let copied = || std::fs::read_to_string(copy.path().join(&mutation.file)).unwrap();
+        let copied = || std::fs::read_to_string(path.join(&mutation.file)).unwrap();
         assert_eq!(copied(), original);
-        copy.with(&mutation, || Ok(assert!(!copied().contains("#![no_std]")))).unwrap();
+        copy.with(&mutation, |_| Ok(assert!(!copied().contains("#![no_std]")))).unwrap();
         assert_eq!(copied(), original);
     }
 }

@@ -1,0 +1,141 @@
+//! Where mutations are put into a copy and judged.
+
+use std::path::{Path, PathBuf};
+
+use crate::simulator::{build, run};
+use crate::tests_of_copy::Tests;
+use crate::{Mutation, MutationError, Verdict, Workspace, noticed};
+
+/// Seeds that the unchanged copy must pass first: a simulator that fails anyway shows nothing.
+const UNCHANGED_SEEDS: u64 = 100;
+
+/// A copy with mutations in it, and what was built of it.
+#[derive(Debug)]
+pub struct Bench {
+    workspace: Workspace,
+    target: PathBuf,
+    tests: Tests,
+    simulator: Option<PathBuf>,
+    /// Arguments of every run of the simulator.
+    arguments: Vec<String>,
+    /// Mutations that must be compiled by themselves.
+    alone: Vec<String>,
+}
+
+impl Bench {
+    /// Puts as many of `mutations` as it can into one copy, in the order of their numbers, which begin
+    /// with 1. What is built goes below `target`.
+    ///
+    /// # Errors
+    /// A mutation's text is not there exactly once, or the copy does not build for other reasons than
+    /// the mutations.
+    pub fn new(
+        mut workspace: Workspace,
+        target: &Path,
+        mutations: &[&Mutation],
+        arguments: Vec<String>,
+    ) -> Result<Self, MutationError> {
+        let mut alone: Vec<String> = Vec::new();
+        loop {
+            let together: Vec<(u32, &Mutation)> = (1..)
+                .zip(mutations.iter().copied())
+                .filter(|(_, mutation)| !alone.contains(&mutation.name))
+                .collect();
+            let left = workspace.switch(&together)?;
+            let mut tests = Tests::new(workspace.path(), target);
+            match tests.build() {
+                Ok(()) => {
+                    alone.extend(left);
+                    let (target, simulator) = (target.to_owned(), None);
+                    return Ok(Self { workspace, target, tests, simulator, arguments, alone });
+                }
+                Err(MutationError::Build { errors, output }) => {
+                    let mut blamed: Vec<String> =
+                        errors.iter().filter_map(|error| workspace.blamed(error)).collect();
+                    blamed.retain(|name| !alone.contains(name));
+                    if blamed.is_empty() {
+                        return Err(MutationError::Build { errors, output });
+                    }
+                    alone.extend(blamed);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The code of the copy; see [`Workspace::sources`].
+    #[must_use]
+    pub fn sources(&self) -> u64 {
+        self.workspace.sources()
+    }
+
+    /// What comes of the copy as it is; of its tests, too, with `by_tests`.
+    ///
+    /// # Errors
+    /// It does not build or run.
+    pub fn unchanged(&mut self, by_tests: bool) -> Result<Verdict, MutationError> {
+        let program = self.simulator()?;
+        match run(&program, 0..UNCHANGED_SEEDS, &self.arguments, 0)? {
+            Verdict::Holds if by_tests => self.tests.run(0, None),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// What comes of a mutation that was put in under `number`: by the simulator where the catalogue says
+    /// so, else by the tests.
+    ///
+    /// # Errors
+    /// It does not build or run.
+    pub fn judge(&mut self, number: u32, mutation: &Mutation) -> Result<Verdict, MutationError> {
+        let Self { workspace, target, arguments, .. } = self;
+        if self.alone.contains(&mutation.name) {
+            return workspace.with(mutation, |path| match mutation.seeds {
+                0 => Tests::new(path, target).run(0, Some(&mutation.file)),
+                _ => search(&build(path, target)?, mutation, 0, arguments),
+            });
+        }
+        if mutation.seeds == 0 {
+            return self.tests.run(number, Some(&mutation.file));
+        }
+        let program = self.simulator()?;
+        search(&program, mutation, number, &self.arguments)
+    }
+
+    fn simulator(&mut self) -> Result<PathBuf, MutationError> {
+        if let Some(program) = &self.simulator {
+            return Ok(program.clone());
+        }
+        // Under a name of its own: a mutation that is compiled alone is built under the first.
+        let built = build(self.workspace.path(), &self.target)?;
+        let program = built.with_extension("switched");
+        std::fs::copy(&built, &program)
+            .map_err(|source| MutationError::Io { path: program.clone(), source })?;
+        self.simulator = Some(program.clone());
+        Ok(program)
+    }
+}
+
+/// Searches until a run breaks one of the rules that the mutation must break. A run that breaks another
+/// one, which is a consequence too, is told and passed over.
+fn search(
+    program: &Path,
+    mutation: &Mutation,
+    number: u32,
+    arguments: &[String],
+) -> Result<Verdict, MutationError> {
+    let arguments = [arguments, &mutation.arguments].concat();
+    let mut from = 0;
+    loop {
+        let verdict = run(program, from..mutation.seeds, &arguments, number)?;
+        match &verdict {
+            Verdict::Broken { seed, .. } if !noticed(mutation, &verdict) => {
+                println!("  also: {verdict}");
+                from = seed.saturating_add(1);
+            }
+            Verdict::Holds
+            | Verdict::Broken { .. }
+            | Verdict::Hangs { .. }
+            | Verdict::Test { .. } => return Ok(verdict),
+        }
+    }
+}
