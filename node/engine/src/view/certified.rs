@@ -440,3 +440,6 @@ impl Certified {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
