@@ -296,3 +296,40 @@ fn a_quorum_that_memory_made_up_executes_nothing() {
     let true_ones: SignerSet = [ReplicaId(2)].into_iter().collect();
     assert_eq!(left.voters(VoteKind::Commit, &held.hash), true_ones);
 }
+
+#[test]
+fn nonces_remembered_above_the_ledgers_are_lowered_to_them_and_later_ones_are_not() {
+    let mut sound = Sound::new();
+    let clients = [1, 2, 3, 4].map(|id| daruma_types::PublicKey([id; 32]));
+    let used = |nonce, height| Used { nonce, height: Height(height) };
+    let held = [used(9, 0), used(9, 0), used(9, 5), used(3, 0)];
+    sound.replication.recent.extend(clients.into_iter().zip(held));
+    let ledger = [None, Some(4), Some(4), Some(4)];
+    let told: Vec<_> = clients.into_iter().zip(ledger).collect();
+    sound.replication.on_nonces(Height(2), &told);
+    let known = clients.map(|client| sound.replication.last_nonce(&client));
+    assert_eq!(known, [None, Some(4), Some(9), Some(3)]);
+}
+
+#[test]
+fn nonces_remembered_of_heights_that_were_not_executed_are_forgotten() {
+    let mut sound = Sound::new();
+    let client = daruma_types::PublicKey([3; 32]);
+    sound.replication.recent.insert(client, Used { nonce: 9, height: Height(5) });
+    sound.is_repaired(false);
+    assert_eq!(sound.replication.last_nonce(&client), None);
+}
+
+#[test]
+fn an_answer_that_nobody_owes_is_not_waited_for_long() {
+    let mut sound = Sound::new();
+    let heads = [(ReplicaId(3), Height(5))];
+    sound.replication.catch_up.wait_for(ReplicaId(2), u32::MAX);
+    let asks = |sound: &mut Sound| {
+        let mut out = Outbox::default();
+        sound.replication.catch_up_tick(&heads, &sound.context, &mut out);
+        !out.into_effects().is_empty()
+    };
+    let waited = (0..100).take_while(|_| !asks(&mut sound)).count();
+    assert!(waited <= 21, "{waited} ticks");
+}
