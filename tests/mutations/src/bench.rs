@@ -6,7 +6,7 @@ use crate::simulator::{build, run};
 use crate::tests_of_copy::Tests;
 use crate::{Mutation, MutationError, Verdict, Workspace, noticed};
 
-/// Seeds that the unchanged copy must pass first: a simulator that fails anyway shows nothing.
+/// Seeds that the copy must pass without a mutation first: a simulator that fails anyway shows nothing.
 const UNCHANGED_SEEDS: u64 = 100;
 
 /// A copy with mutations in it, and what was built of it.
@@ -69,18 +69,6 @@ impl Bench {
         self.workspace.sources()
     }
 
-    /// What comes of the copy as it is; of its tests, too, with `by_tests`.
-    ///
-    /// # Errors
-    /// It does not build or run.
-    pub fn unchanged(&mut self, by_tests: bool) -> Result<Verdict, MutationError> {
-        let program = self.simulator()?;
-        match run(&program, 0..UNCHANGED_SEEDS, &self.arguments, 0)? {
-            Verdict::Holds if by_tests => self.tests.run(0, None),
-            verdict => Ok(verdict),
-        }
-    }
-
     /// What comes of a mutation that was put in under `number`: by the simulator where the catalogue says
     /// so, else by the tests.
     ///
@@ -90,12 +78,12 @@ impl Bench {
         let Self { workspace, target, arguments, .. } = self;
         if self.alone.contains(&mutation.name) {
             return workspace.with(mutation, |path| match mutation.seeds {
-                0 => Tests::new(path, target).run(0, Some(&mutation.file)),
+                0 => Tests::of_mutated(path, target).run(0, &mutation.file),
                 _ => search(&build(path, target)?, mutation, 0, arguments),
             });
         }
         if mutation.seeds == 0 {
-            return self.tests.run(number, Some(&mutation.file));
+            return self.tests.run(number, &mutation.file);
         }
         let program = self.simulator()?;
         search(&program, mutation, number, &self.arguments)
@@ -110,6 +98,10 @@ impl Bench {
         let program = built.with_extension("switched");
         std::fs::copy(&built, &program)
             .map_err(|source| MutationError::Io { path: program.clone(), source })?;
+        match run(&program, 0..UNCHANGED_SEEDS, &self.arguments, 0)? {
+            Verdict::Holds => {}
+            verdict => return Err(MutationError::Unclean { by: verdict.to_string() }),
+        }
         self.simulator = Some(program.clone());
         Ok(program)
     }

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub use bench::Bench;
 pub use cargo::CompileError;
 pub use catalogue::{Mutation, parse};
-pub use results::{Outcome, Results, UNCHANGED};
+pub use results::{Outcome, Results};
 pub use simulator::RUN_TIME_MAX;
 pub use tests_of_copy::TEST_TIME_MAX;
 pub use verdict::{Verdict, noticed};
@@ -62,6 +62,12 @@ pub enum MutationError {
         errors: Vec<CompileError>,
         /// The compiler's last lines.
         output: String,
+    },
+    /// The copy fails without a mutation, which says nothing of any.
+    #[error("the copy fails as it is, by {by}")]
+    Unclean {
+        /// A test or a seed.
+        by: String,
     },
     /// The simulator said something that is not understood.
     #[error("the simulator ended with success: {success}, and said:\n{text}")]

@@ -12,9 +12,9 @@ use crate::MutationError;
 /// What came of one mutation: a line of the file, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The mutation's name; [`UNCHANGED`] for the copy as it is.
+    /// The mutation's name.
     pub name: String,
-    /// Whether it was noticed; for the copy as it is, whether nothing was.
+    /// Whether it was noticed.
     pub good: bool,
     /// Which test or seed noticed it, or why it could not be tried.
     pub by: String,
@@ -23,9 +23,6 @@ pub struct Outcome {
     /// The code that it was tried with; see [`crate::Workspace::sources`].
     pub sources: u64,
 }
-
-/// The name of the outcome of the copy as it is.
-pub const UNCHANGED: &str = "(unchanged)";
 
 /// The outcomes so far.
 #[derive(Debug, Default)]

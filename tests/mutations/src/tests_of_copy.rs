@@ -33,9 +33,9 @@ const NETWORKS: [&str; 4] = [
 /// rules.
 const STAGES: [(&[&str], &[&str]); 4] = [
     (&PROTOCOL, &["--lib"]),
-    (&PROTOCOL, &["--test=*"]),
+    (&PROTOCOL, &["--tests"]),
     (&NETWORKS, &["--lib", "--test=golden"]),
-    (&NETWORKS, &["--test=*"]),
+    (&NETWORKS, &["--tests"]),
 ];
 
 /// Crates of the protocol, by folder, that do not contain those of the second list: their tests cannot
@@ -52,13 +52,22 @@ const WITHOUT: [(&str, &[&str]); 4] = [
 pub(crate) struct Tests {
     path: PathBuf,
     target: PathBuf,
+    /// Of each stage, those that are in none before.
     built: Vec<Vec<Built>>,
+    /// Stages that the copy passes without a mutation.
+    clean: usize,
 }
 
 impl Tests {
-    /// Those of the workspace at `path`, built below `target` when they are needed first.
+    /// Those of the workspace at `path`, built below `target` when they are needed first. A stage of them
+    /// must pass without a mutation before it judges one.
     pub(crate) fn new(path: &Path, target: &Path) -> Self {
-        Self { path: path.to_owned(), target: target.to_owned(), built: Vec::new() }
+        Self { path: path.to_owned(), target: target.to_owned(), built: Vec::new(), clean: 0 }
+    }
+
+    /// The same for a copy with one mutation for good, which was clean before.
+    pub(crate) fn of_mutated(path: &Path, target: &Path) -> Self {
+        Self { clean: STAGES.len(), ..Self::new(path, target) }
     }
 
     /// Builds what the crates with the rules are tested by.
@@ -74,7 +83,12 @@ impl Tests {
             (self.built.len() <= stage, STAGES.get(self.built.len()))
         {
             let arguments = [&["test", "--no-run", "--no-default-features"], *packages, *targets];
-            self.built.push(cargo(&self.path, &self.target, &arguments.concat())?);
+            let mut built = cargo(&self.path, &self.target, &arguments.concat())?;
+            // `--tests` names those of the libraries too.
+            let known =
+                |built: &Built| self.built.iter().flatten().any(|b| b.program == built.program);
+            built.retain(|built| !known(built));
+            self.built.push(built);
         }
         Ok(self.built.get(stage).map_or(&[], Vec::as_slice))
     }
@@ -83,22 +97,37 @@ impl Tests {
     /// begun only if the one before noticed nothing.
     ///
     /// # Errors
-    /// [`MutationError::Build`] if the copy does not compile.
-    pub(crate) fn run(
+    /// [`MutationError::Build`] if the copy does not compile; [`MutationError::Unclean`].
+    pub(crate) fn run(&mut self, mutation: u32, file: &str) -> Result<Verdict, MutationError> {
+        for stage in 0..STAGES.len() {
+            if self.clean <= stage {
+                let verdict = self.run_stage(stage, 0, None)?;
+                if verdict != Verdict::Holds {
+                    return Err(MutationError::Unclean { by: verdict.to_string() });
+                }
+                self.clean = stage.saturating_add(1);
+            }
+            let verdict = self.run_stage(stage, mutation, Some(file))?;
+            if verdict != Verdict::Holds {
+                return Ok(verdict);
+            }
+        }
+        Ok(Verdict::Holds)
+    }
+
+    fn run_stage(
         &mut self,
+        stage: usize,
         mutation: u32,
         file: Option<&str>,
     ) -> Result<Verdict, MutationError> {
-        for stage in 0..STAGES.len() {
-            let path = self.path.clone();
-            for built in self.stage(stage)? {
-                let folder = built.folder.strip_prefix(&path).unwrap_or(&built.folder);
-                if file.is_some_and(|file| !contains(folder, file)) {
-                    continue;
-                }
-                if let Some(verdict) = verdict(built, mutation)? {
-                    return Ok(verdict);
-                }
+        let path = self.path.clone();
+        for built in self.stage(stage)? {
+            let folder = built.folder.strip_prefix(&path).unwrap_or(&built.folder);
+            if file.is_none_or(|file| contains(folder, file))
+                && let Some(verdict) = verdict(built, mutation)?
+            {
+                return Ok(verdict);
             }
         }
         Ok(Verdict::Holds)
