@@ -36,12 +36,13 @@ impl Bench {
         arguments: Vec<String>,
     ) -> Result<Self, MutationError> {
         let mut alone: Vec<String> = Vec::new();
+        let mut constants = true;
         loop {
             let together: Vec<(u32, &Mutation)> = (1..)
                 .zip(mutations.iter().copied())
                 .filter(|(_, mutation)| !alone.contains(&mutation.name))
                 .collect();
-            let left = workspace.switch(&together)?;
+            let left = workspace.switch(&together, constants)?;
             let mut tests = Tests::new(workspace.path(), target);
             match tests.build() {
                 Ok(()) => {
@@ -53,9 +54,11 @@ impl Bench {
                     let mut blamed: Vec<String> =
                         errors.iter().filter_map(|error| workspace.blamed(error)).collect();
                     blamed.retain(|name| !alone.contains(name));
-                    if blamed.is_empty() {
+                    if blamed.is_empty() && !constants {
                         return Err(MutationError::Build { errors, output });
                     }
+                    // Where none is to blame, something that is constant calls what no longer is.
+                    constants &= !blamed.is_empty();
                     alone.extend(blamed);
                 }
                 Err(error) => return Err(error),

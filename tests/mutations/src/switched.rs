@@ -12,8 +12,10 @@
 //! }
 //! ```
 //!
-//! Functions are found by their indentation, as rustfmt sets it. Where this cannot be done (in a
-//! `const fn`; where the two bodies would give two types) the mutation is compiled by itself.
+//! Functions are found by their indentation, as rustfmt sets it; a `const fn` loses its `const`. Where this
+//! cannot be done (where the two bodies would give two types) the mutation is compiled by itself.
+
+use std::collections::BTreeMap;
 
 use crate::Mutation;
 
@@ -32,23 +34,34 @@ pub(crate) fn mutation_is_on(number: u32) -> bool {
 }
 "#;
 
+const CONST: &str = "const ";
+
 const MARK: &str = "/* mutation: ";
 
 /// `text` with all of `mutations` in it, each under its number, and the names of those that cannot be
-/// put in.
-pub(crate) fn switched(text: &str, mutations: &[(u32, &Mutation)]) -> (String, Vec<String>) {
-    let mut insertions = Vec::new();
+/// put in; those of a `const fn` only if `constants`.
+pub(crate) fn switched(
+    text: &str,
+    mutations: &[(u32, &Mutation)],
+    constants: bool,
+) -> (String, Vec<String>) {
+    let mut edits = BTreeMap::new();
     let mut left = Vec::new();
     for (number, mutation) in mutations {
         match insertion(text, *number, mutation) {
-            Some(insertion) => insertions.push(insertion),
-            None => left.push(mutation.name.clone()),
+            Some((function, body)) if constants || function.constant.is_none() => {
+                let bodies: &mut (usize, String) = edits.entry(function.open).or_default();
+                bodies.1.push_str(&body);
+                if let Some(at) = function.constant {
+                    edits.insert(at, (CONST.len(), String::new()));
+                }
+            }
+            Some(_) | None => left.push(mutation.name.clone()),
         }
     }
-    insertions.sort_by_key(|(at, _)| *at);
     let mut switched = text.to_owned();
-    for (at, inserted) in insertions.iter().rev() {
-        switched.insert_str(*at, inserted);
+    for (at, (length, new)) in edits.iter().rev() {
+        switched.replace_range(*at..at.saturating_add(*length), new);
     }
     (switched, left)
 }
@@ -59,31 +72,30 @@ pub(crate) fn mutation_at(switched: &str, line: usize) -> Option<&str> {
     before.last().and_then(|(_, name)| Some(name.split_once(" */")?.0))
 }
 
-/// Where in `text` the faulty body goes, and that body.
-fn insertion(text: &str, number: u32, mutation: &Mutation) -> Option<(usize, String)> {
+/// The function that a mutation is in, and what is put at its beginning.
+fn insertion(text: &str, number: u32, mutation: &Mutation) -> Option<(Function, String)> {
     let at = text.find(&mutation.find)?;
-    let end = at.checked_add(mutation.find.len())?;
-    let function = Function::around(text, at)?;
-    if end > function.close {
-        return None;
-    }
-    let body =
-        [text.get(function.open..at)?, mutation.replace.as_str(), text.get(end..function.close)?]
-            .concat();
+    let last = at.checked_add(mutation.find.len())?.checked_sub(1)?;
+    let function = Function::around(text, last)?;
+    let mutated = mutation.apply(text).ok()?;
+    let same_head = mutated.get(..function.open) == text.get(..function.open);
+    let faulty = Function::around(&mutated, function.open).filter(|_| same_head)?;
+    let body = mutated.get(faulty.open..faulty.close)?;
     let name = &mutation.name;
-    let inserted =
-        format!("if crate::mutation_is_on({number}) {{ {MARK}{name} */ return {{\n{body}}}; }}\n");
-    Some((function.open, inserted))
+    let head = format!("if crate::mutation_is_on({number}) {{ {MARK}{name} */ return {{");
+    Some((function, format!("{head}\n{body}}}; }}\n")))
 }
 
 /// A function's body: from after the line that opens it to before the line that closes it.
 struct Function {
     open: usize,
     close: usize,
+    /// Where its `const ` is.
+    constant: Option<usize>,
 }
 
 impl Function {
-    /// The innermost function around `at` that is not `const`.
+    /// The innermost function whose body has what is at `at`.
     fn around(text: &str, at: usize) -> Option<Self> {
         let lines: Vec<(usize, &str)> = text
             .split_inclusive('\n')
@@ -94,34 +106,34 @@ impl Function {
             })
             .collect();
         let inside = lines.iter().rposition(|(begin, _)| *begin <= at)?;
-        let (header, indent) =
-            lines.get(..inside)?.iter().enumerate().rev().find_map(|(index, (_, line))| {
-                let is_const = is_function(line)?;
-                let indent = indentation(line);
-                let outside =
-                    lines.get(index..inside)?.iter().skip(1).any(|(_, line)| closes(line, indent));
-                (!outside).then_some((index, (indent, is_const)))
-            })?;
-        let (indent, is_const) = indent;
-        if is_const {
-            return None;
-        }
+        let encloses = |header: &usize| {
+            let Some((_, line)) = lines.get(*header) else { return false };
+            let between = lines.get(*header..inside).unwrap_or_default();
+            is_function(line)
+                && !between.iter().any(|(_, between)| closes(between, indentation(line)))
+        };
+        let header = (0..inside).rev().find(encloses)?;
         let rest = lines.get(header..)?;
-        let open =
-            rest.iter().position(|(_, line)| indentation(line) == indent && line.ends_with('{'))?;
+        let (header_at, header) = rest.first()?;
+        let indent = indentation(header);
+        let opens = |line: &str| indentation(line) == indent && line.ends_with('{');
+        let open = rest.iter().position(|(_, line)| opens(line))?;
         let close = rest.iter().skip(open).position(|(_, line)| closes(line, indent))?;
         let (begin, line) = rest.get(open)?;
         let (close, _) = rest.get(open.checked_add(close)?)?;
-        Some(Self { open: begin.checked_add(line.len())?.checked_add(1)?, close: *close })
+        Some(Self {
+            open: begin.checked_add(line.len())?.checked_add(1)?,
+            close: *close,
+            constant: header.find("const fn ").and_then(|at| at.checked_add(*header_at)),
+        })
+        .filter(|function| (function.open..function.close).contains(&at))
     }
 }
 
-/// Whether a line begins a function, and if so, whether one that is `const`.
-fn is_function(line: &str) -> Option<bool> {
+fn is_function(line: &str) -> bool {
     let line = line.trim_start();
-    let before = if line.starts_with("fn ") { "" } else { line.split_once(" fn ")?.0 };
-    let visible = before.is_empty() || before.starts_with("pub") || before == "const";
-    visible.then(|| before.split(' ').any(|word| word == "const"))
+    let before = line.split_once("fn ").map(|(before, _)| before);
+    before.is_some_and(|before| before.is_empty() || before.starts_with("pub") || before == CONST)
 }
 
 fn indentation(line: &str) -> usize {
@@ -175,7 +187,7 @@ mod tests {
     fn each_function_gets_its_faulty_bodies_before_its_own() {
         let (one, two) = (mutation("one", "x > 3", "x > 2"), mutation("two", "self.y\n", "true\n"));
         let three = mutation("three", "self.y && ", "");
-        let (text, left) = switched(TEXT, &[(1, &one), (2, &two), (3, &three)]);
+        let (text, left) = switched(TEXT, &[(1, &one), (2, &two), (3, &three)], true);
         assert_eq!(left, Vec::<String>::new());
         for body in [
             "    ) -> bool {\nif crate::mutation_is_on(1) { /* mutation: one */ return {\n        \
@@ -188,21 +200,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_const_function_or_in_none_is_left() {
-        let constant = mutation("constant", "        3\n", "4\n");
+    fn a_constant_function_is_one_no_longer_or_is_left() {
+        let constant =
+            mutation("constant", "(&self) -> u8 {\n        3", "(&self) -> u8 {\n        4");
+        let (text, left) = switched(TEXT, &[(7, &constant)], true);
+        assert!(left.is_empty() && text.contains("    pub fn short(&self) -> u8 {\nif"), "{text}");
+        assert!(
+            text.contains("(7) { /* mutation: constant */ return {\n        4\n}; }\n        3\n")
+        );
+        let (text, left) = switched(TEXT, &[(7, &constant)], false);
+        assert_eq!((text.as_str(), left), (TEXT, vec!["constant".into()]));
+    }
+
+    #[test]
+    fn what_is_in_no_function_or_in_two_is_left() {
         let across = mutation("across", "self.y\n    }\n", "true\n    }\n");
         let outside = mutation("outside", "impl A", "impl B");
-        let (text, left) = switched(TEXT, &[(1, &constant), (2, &across), (3, &outside)]);
-        assert_eq!(
-            (text.as_str(), left),
-            (TEXT, vec!["constant".into(), "across".into(), "outside".into()])
-        );
+        let (text, left) = switched(TEXT, &[(2, &across), (3, &outside)], true);
+        assert_eq!((text.as_str(), left), (TEXT, vec!["across".into(), "outside".into()]));
     }
 
     #[test]
     fn an_error_of_the_compiler_leads_to_its_mutation() {
         let one = mutation("one", "x > 3", "x > ");
-        let (text, _) = switched(TEXT, &[(1, &one)]);
+        let (text, _) = switched(TEXT, &[(1, &one)], true);
         let line = text.lines().position(|line| line.contains("x >  {")).unwrap() + 1;
         assert_eq!(mutation_at(&text, line), Some("one"));
         assert_eq!(mutation_at(&text, 2), None);

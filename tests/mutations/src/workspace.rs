@@ -78,7 +78,7 @@ impl Workspace {
     }
 
     /// Puts `mutations`, each under its number, into the copy, to be switched on when a program runs.
-    /// Gives the names of those that cannot be put in.
+    /// Gives the names of those that cannot be put in. Those of a `const fn` can only if `constants`.
     ///
     /// The original is not read again: it may be edited while a long check runs.
     ///
@@ -87,6 +87,7 @@ impl Workspace {
     pub(crate) fn switch(
         &mut self,
         mutations: &[(u32, &Mutation)],
+        constants: bool,
     ) -> Result<Vec<String>, MutationError> {
         let mut files: BTreeMap<&str, Vec<(u32, &Mutation)>> = BTreeMap::new();
         let mut libraries = BTreeSet::new();
@@ -103,7 +104,7 @@ impl Workspace {
             for (_, mutation) in of_file {
                 let _applies = mutation.apply(&pristine)?;
             }
-            let (mut text, without) = switched(&pristine, of_file);
+            let (mut text, without) = switched(&pristine, of_file, constants);
             left.extend(without);
             if libraries.contains(&file) {
                 text.push_str(IS_ON);
