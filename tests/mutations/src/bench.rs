@@ -72,6 +72,13 @@ impl Bench {
         self.workspace.sources()
     }
 
+    /// Whether a mutation must be compiled by itself. Such must be judged last: what is built of them takes
+    /// the place of what was built of all.
+    #[must_use]
+    pub fn is_alone(&self, mutation: &Mutation) -> bool {
+        self.alone.contains(&mutation.name)
+    }
+
     /// What comes of a mutation that was put in under `number`: by the simulator where the catalogue says
     /// so, else by the tests.
     ///
@@ -96,11 +103,7 @@ impl Bench {
         if let Some(program) = &self.simulator {
             return Ok(program.clone());
         }
-        // Under a name of its own: a mutation that is compiled alone is built under the first.
-        let built = build(self.workspace.path(), &self.target)?;
-        let program = built.with_extension("switched");
-        std::fs::copy(&built, &program)
-            .map_err(|source| MutationError::Io { path: program.clone(), source })?;
+        let program = build(self.workspace.path(), &self.target)?;
         match run(&program, 0..UNCHANGED_SEEDS, &self.arguments, 0)? {
             Verdict::Holds => {}
             verdict => return Err(MutationError::Unclean { by: verdict.to_string() }),

@@ -68,7 +68,10 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
     let mut bench = Bench::new(workspace, &target, &wanted, arguments_of_runs)?;
 
     let mut found = 0;
-    for (number, mutation) in (1..).zip(&wanted) {
+    let mut numbered: Vec<(u32, &Mutation)> = (1..).zip(wanted.iter().copied()).collect();
+    // What is compiled alone takes the place of what was compiled together.
+    numbered.sort_by_key(|(_, mutation)| bench.is_alone(mutation));
+    for (number, mutation) in numbered {
         let good = tell(&mut results, &mut bench, &mutation.name, |bench| {
             let verdict = bench.judge(number, mutation)?;
             Ok((noticed(mutation, &verdict), verdict))
