@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::simulator::{build, run};
-use crate::tests_of_copy::Tests;
+use crate::tests_of_copy::{Stages, Tests};
 use crate::{Mutation, MutationError, Verdict, Workspace, noticed};
 
 /// Seeds that the copy must pass without a mutation first: a simulator that fails anyway shows nothing.
@@ -80,20 +80,26 @@ impl Bench {
     }
 
     /// What comes of a mutation that was put in under `number`: by the simulator where the catalogue says
-    /// so, else by the tests.
+    /// so, else by these tests.
     ///
     /// # Errors
     /// It does not build or run.
-    pub fn judge(&mut self, number: u32, mutation: &Mutation) -> Result<Verdict, MutationError> {
+    pub fn judge(
+        &mut self,
+        number: u32,
+        mutation: &Mutation,
+        stages: Stages,
+    ) -> Result<Verdict, MutationError> {
         let Self { workspace, target, arguments, .. } = self;
+        let file = &mutation.file;
         if self.alone.contains(&mutation.name) {
             return workspace.with(mutation, |path| match mutation.seeds {
-                0 => Tests::of_mutated(path, target).run(0, &mutation.file),
+                0 => Tests::of_mutated(path, target).run(0, file, stages),
                 _ => search(&build(path, target)?, mutation, 0, arguments),
             });
         }
         if mutation.seeds == 0 {
-            return self.tests.run(number, &mutation.file);
+            return self.tests.run(number, file, stages);
         }
         let program = self.simulator()?;
         search(&program, mutation, number, &self.arguments)

@@ -47,6 +47,8 @@ pub(crate) fn cargo(
         .args(others)
         .current_dir(path)
         .env("CARGO_TARGET_DIR", target)
+        // Everything is built once.
+        .env("CARGO_INCREMENTAL", "0")
         .output()
         .map_err(|source| MutationError::Io { path: path.to_owned(), source })?;
     let stdout = String::from_utf8_lossy(&output.stdout);

@@ -23,7 +23,7 @@ pub use cargo::CompileError;
 pub use catalogue::{Mutation, parse};
 pub use results::{Outcome, Results};
 pub use simulator::RUN_TIME_MAX;
-pub use tests_of_copy::TEST_TIME_MAX;
+pub use tests_of_copy::{Stages, TEST_TIME_MAX};
 pub use verdict::{Verdict, noticed};
 pub use workspace::Workspace;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use daruma_mutations::{
-    Bench, Mutation, MutationError, Outcome, Results, Verdict, Workspace, noticed, parse,
+    Bench, Mutation, MutationError, Outcome, Results, Stages, Verdict, Workspace, noticed, parse,
 };
 
 /// Puts faults into a copy of the code and requires that a test or the simulator notices each.
@@ -71,15 +71,20 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
     let mut numbered: Vec<(u32, &Mutation)> = (1..).zip(wanted.iter().copied()).collect();
     // What is compiled alone takes the place of what was compiled together.
     numbered.sort_by_key(|(_, mutation)| bench.is_alone(mutation));
-    for (number, mutation) in numbered {
-        let good = tell(&mut results, &mut bench, &mutation.name, |bench| {
-            let verdict = bench.judge(number, mutation)?;
-            Ok((noticed(mutation, &verdict), verdict))
-        })?;
-        found += usize::from(good);
-        if !good {
-            println!("  {}; expected {:?} in {}", mutation.why, mutation.expect, mutation.seeds);
+    // What takes seconds for all, before what takes minutes for the few that are left.
+    for stages in [Stages::Protocol, Stages::Networks] {
+        let mut left = Vec::new();
+        for (number, mutation) in numbered {
+            let good = tell(&mut results, &mut bench, mutation, |bench| {
+                let verdict = bench.judge(number, mutation, stages)?;
+                Ok((noticed(mutation, &verdict), verdict))
+            })?;
+            found += usize::from(good);
+            if !good && mutation.seeds == 0 {
+                left.push((number, mutation));
+            }
         }
+        numbered = left;
     }
     println!("\n{}", results.table(wanted.iter().map(|mutation| mutation.name.as_str())));
     println!("{found} of {} mutations noticed", wanted.len());
@@ -90,9 +95,10 @@ fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
 fn tell(
     results: &mut Results,
     bench: &mut Bench,
-    name: &str,
+    mutation: &Mutation,
     judge: impl FnOnce(&mut Bench) -> Result<(bool, Verdict), MutationError>,
 ) -> Result<bool, MutationError> {
+    let Mutation { name, why, .. } = mutation;
     if let Some(Outcome { by, .. }) = results.good(name) {
         println!("earlier: {name}: {by}");
         return Ok(true);
@@ -103,8 +109,9 @@ fn tell(
         Err(error) => (false, format!("not tried: {error}")),
     };
     let seconds = begin.elapsed().as_secs();
-    println!("{}: {name}: {by}, {seconds} s", if good { "good" } else { "MISSED" });
+    let word = if good { "noticed" } else { "NOT YET NOTICED" };
+    println!("{word}: {name} ({why}) by {by}, {seconds} s");
     let sources = bench.sources();
-    results.add(Outcome { name: name.to_owned(), good, by, seconds, sources })?;
+    results.add(Outcome { name: name.clone(), good, by, seconds, sources })?;
     Ok(good)
 }

@@ -1,5 +1,6 @@
 //! Running the tests of a copy.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +38,24 @@ const STAGES: [(&[&str], &[&str]); 4] = [
     (&NETWORKS, &["--lib", "--test=golden"]),
     (&NETWORKS, &["--tests"]),
 ];
+
+/// Which tests judge: those of the crates with the rules take seconds, those of whole networks minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stages {
+    /// Those of the crates with the rules.
+    Protocol,
+    /// Those of whole networks.
+    Networks,
+}
+
+impl Stages {
+    const fn range(self) -> Range<usize> {
+        match self {
+            Self::Protocol => 0..2,
+            Self::Networks => 2..STAGES.len(),
+        }
+    }
+}
 
 /// Crates of the protocol, by folder, that do not contain those of the second list: their tests cannot
 /// notice anything there.
@@ -93,13 +112,18 @@ impl Tests {
         Ok(self.built.get(stage).map_or(&[], Vec::as_slice))
     }
 
-    /// Runs them with the mutation of this number on, which is in `file`, until one fails. Each stage is
-    /// begun only if the one before noticed nothing.
+    /// Runs those of some stages with the mutation of this number on, which is in `file`, until one fails.
+    /// Each stage is begun only if the one before noticed nothing.
     ///
     /// # Errors
     /// [`MutationError::Build`] if the copy does not compile; [`MutationError::Unclean`].
-    pub(crate) fn run(&mut self, mutation: u32, file: &str) -> Result<Verdict, MutationError> {
-        for stage in 0..STAGES.len() {
+    pub(crate) fn run(
+        &mut self,
+        mutation: u32,
+        file: &str,
+        stages: Stages,
+    ) -> Result<Verdict, MutationError> {
+        for stage in stages.range() {
             if self.clean <= stage {
                 let verdict = self.run_stage(stage, 0, None)?;
                 if verdict != Verdict::Holds {
