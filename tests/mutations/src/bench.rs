@@ -110,9 +110,9 @@ impl Bench {
             return Ok(program.clone());
         }
         let program = build(self.workspace.path(), &self.target)?;
-        match run(&program, 0..UNCHANGED_SEEDS, &self.arguments, 0)? {
-            Verdict::Holds => {}
-            verdict => return Err(MutationError::Unclean { by: verdict.to_string() }),
+        let verdict = run(&program, 0..UNCHANGED_SEEDS, &self.arguments, 0)?;
+        if verdict != Verdict::Holds {
+            return Err(MutationError::Unclean { by: verdict.to_string() });
         }
         self.simulator = Some(program.clone());
         Ok(program)
