@@ -12,8 +12,9 @@
 //! }
 //! ```
 //!
-//! Functions are found by their indentation, as rustfmt sets it; a `const fn` loses its `const`. Where this
-//! cannot be done (where the two bodies would give two types) the mutation is compiled by itself.
+//! Functions are found by their indentation, as rustfmt sets it; a `const fn` loses its `const`, as do all
+//! in its file, which may call it. Where this cannot be done (where the two bodies would give two types)
+//! the mutation is compiled by itself.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,9 @@ const CONST: &str = "const ";
 
 const MARK: &str = "/* mutation: ";
 
+/// The line after a faulty body.
+const END: &str = "}; }";
+
 /// `text` with all of `mutations` in it, each under its number, and the names of those that cannot be
 /// put in; those of a `const fn` only if `constants`.
 pub(crate) fn switched(
@@ -45,31 +49,40 @@ pub(crate) fn switched(
     mutations: &[(u32, &Mutation)],
     constants: bool,
 ) -> (String, Vec<String>) {
-    let mut edits = BTreeMap::new();
+    let mut insertions = BTreeMap::new();
+    let mut constant = false;
     let mut left = Vec::new();
     for (number, mutation) in mutations {
         match insertion(text, *number, mutation) {
-            Some((function, body)) if constants || function.constant.is_none() => {
-                let bodies: &mut (usize, String) = edits.entry(function.open).or_default();
-                bodies.1.push_str(&body);
-                if let Some(at) = function.constant {
-                    edits.insert(at, (CONST.len(), String::new()));
-                }
+            Some((function, body)) if constants || !function.constant => {
+                insertions.entry(function.open).or_insert_with(String::new).push_str(&body);
+                constant |= function.constant;
             }
             Some(_) | None => left.push(mutation.name.clone()),
         }
     }
     let mut switched = text.to_owned();
-    for (at, (length, new)) in edits.iter().rev() {
-        switched.replace_range(*at..at.saturating_add(*length), new);
+    for (at, inserted) in insertions.iter().rev() {
+        switched.insert_str(*at, inserted);
+    }
+    if constant {
+        // Others of the file may call it.
+        switched = switched.replace("const fn ", "fn ");
     }
     (switched, left)
 }
 
 /// The name of the mutation that a line of a switched text, counted from 1, belongs to, if any.
 pub(crate) fn mutation_at(switched: &str, line: usize) -> Option<&str> {
-    let before = switched.lines().take(line).filter_map(|line| line.split_once(MARK));
-    before.last().and_then(|(_, name)| Some(name.split_once(" */")?.0))
+    let mut inside = None;
+    for text in switched.lines().take(line) {
+        if let Some((_, name)) = text.split_once(MARK) {
+            inside = name.split_once(" */").map(|(name, _)| name);
+        } else if text == END {
+            inside = None;
+        }
+    }
+    inside
 }
 
 /// The function that a mutation is in, and what is put at its beginning.
@@ -83,15 +96,14 @@ fn insertion(text: &str, number: u32, mutation: &Mutation) -> Option<(Function, 
     let body = mutated.get(faulty.open..faulty.close)?;
     let name = &mutation.name;
     let head = format!("if crate::mutation_is_on({number}) {{ {MARK}{name} */ return {{");
-    Some((function, format!("{head}\n{body}}}; }}\n")))
+    Some((function, format!("{head}\n{body}{END}\n")))
 }
 
 /// A function's body: from after the line that opens it to before the line that closes it.
 struct Function {
     open: usize,
     close: usize,
-    /// Where its `const ` is.
-    constant: Option<usize>,
+    constant: bool,
 }
 
 impl Function {
@@ -114,7 +126,7 @@ impl Function {
         };
         let header = (0..inside).rev().find(encloses)?;
         let rest = lines.get(header..)?;
-        let (header_at, header) = rest.first()?;
+        let (_, header) = rest.first()?;
         let indent = indentation(header);
         let opens = |line: &str| indentation(line) == indent && line.ends_with('{');
         let open = rest.iter().position(|(_, line)| opens(line))?;
@@ -124,7 +136,7 @@ impl Function {
         Some(Self {
             open: begin.checked_add(line.len())?.checked_add(1)?,
             close: *close,
-            constant: header.find("const fn ").and_then(|at| at.checked_add(*header_at)),
+            constant: header.contains("const fn "),
         })
         .filter(|function| (function.open..function.close).contains(&at))
     }
@@ -227,5 +239,7 @@ mod tests {
         let line = text.lines().position(|line| line.contains("x >  {")).unwrap() + 1;
         assert_eq!(mutation_at(&text, line), Some("one"));
         assert_eq!(mutation_at(&text, 2), None);
+        let after = text.lines().position(|line| line.contains("x > 3 {")).unwrap() + 1;
+        assert_eq!(mutation_at(&text, after), None);
     }
 }
