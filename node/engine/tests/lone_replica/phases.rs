@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use daruma_engine::Input;
 use daruma_types::{
-    Ballot, Block, Demand, HeadClaim, Height, Message, NewView, RecoveredJournal, ReplicaId,
-    Report, View, ViewProof, VoteKind,
+    Ballot, Block, CertifiedBlock, Demand, HeadClaim, Height, Message, NewView, RecoveredJournal,
+    ReplicaId, Report, View, ViewProof, VoteKind,
 };
 
 use crate::lone::{
@@ -129,4 +129,51 @@ fn a_new_view_above_a_head_that_this_replica_lacks_waits_for_it() {
     assert!(backup.hears(1, Message::NewView(new_view)).is_empty());
     assert!(!backup.engine.status().active);
     assert!(backup.hears(1, proposal(1, &rival(), 1)).is_empty());
+}
+
+#[test]
+fn a_second_new_view_of_an_active_ballot_changes_nothing() {
+    let mut backup = in_view_1();
+    assert!(backup.hears(1, new_view(Some(&first()))).is_empty(), "its body is missing");
+    assert!(backup.hears(1, new_view(None)).is_empty());
+    assert!(backup.hears(1, proposal(1, &rival(), 1)).is_empty());
+}
+
+#[test]
+fn a_proposal_of_the_ballot_before_is_not_prepared() {
+    let mut backup = in_view_1();
+    assert!(backup.hears(1, new_view(None)).is_empty());
+    assert!(backup.hears(0, proposal(0, &first(), 0)).is_empty());
+    assert_eq!(backup.hears(1, proposal(1, &first(), 1)), ["prepare 1/1"]);
+}
+
+#[test]
+fn a_block_without_transactions_is_not_prepared() {
+    let mut backup = Lone::new(2);
+    let empty = block(1, CHAIN.0, Vec::new());
+    assert_eq!(backup.hears(0, proposal(0, &empty, 0)), ["EmptyBlock"]);
+}
+
+#[test]
+fn a_certified_block_that_leaves_heights_out_is_not_executed() {
+    let mut backup = Lone::new(2);
+    let blocks = |block: Block| {
+        let certificate = certificate(VoteKind::Commit, 0, &block, &[0, 3, 4, 5]);
+        Message::Blocks(vec![CertifiedBlock { block: Arc::new(block), certificate }])
+    };
+    let third = block(3, CHAIN.0, vec![transaction(1, 1)]);
+    assert!(backup.hears(3, blocks(third)).is_empty());
+    assert_eq!(backup.hears(3, blocks(first())), ["execute 1"]);
+}
+
+#[test]
+fn of_votes_of_later_ballots_no_more_are_kept_than_a_window_has() {
+    let mut backup = Lone::new(2);
+    for height in 1..200 {
+        let block = block(height, CHAIN.0, Vec::new());
+        assert!(backup.hears(3, vote(VoteKind::Prepare, 5, &block, 3)).is_empty());
+    }
+    let sizes = backup.engine.sizes();
+    let early = sizes.iter().find(|size| size.name == "replication.early votes").unwrap();
+    assert_eq!(early.held, early.bound);
 }

@@ -252,6 +252,9 @@ fn b15_a_stale_place_or_replications_wish_resets_and_neither_does_not() {
         assert_eq!(coordinator.iterate(), resets, "{own:?} {flush}");
         assert!(!coordinator.flush && !coordinator.iterate(), "replication is told once");
     }
+    let mut unseen = Coordinator::new(ReplicaId(0), thresholds(6), true);
+    unseen.state.known[0] = place(0, pair(1, 2));
+    assert!(unseen.iterate(), "it waits for nobody");
 }
 
 #[test]

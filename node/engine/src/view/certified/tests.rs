@@ -267,3 +267,16 @@ fn who_is_behind_is_shown_the_proof_and_nobody_else_is() {
         assert_eq!(out.into_effects().iter().filter(|effect| to_it(effect)).count(), sent);
     }
 }
+
+#[test]
+fn demands_to_leave_other_views_neither_add_to_a_certificate_nor_spoil_it() {
+    let context = context(4);
+    for (views, left) in [([5, 0, 0, 0], true), ([5, 7, 0, 0], false)] {
+        let mut certified = fresh(&context);
+        for (id, view) in (0..).zip(views) {
+            certified.demands[usize::from(id)] = Some(demand(view, id));
+        }
+        certified.advance(&Holds::nothing(), &context, &mut Outbox::default());
+        assert_eq!(certified.current(), if left { (View(1), 1) } else { (View(0), 0) });
+    }
+}
