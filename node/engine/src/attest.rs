@@ -286,6 +286,32 @@ mod tests {
     }
 
     #[test]
+    fn a_client_is_answered_by_f_plus_one_equal_attestations_and_again_by_a_quorum() {
+        let context = context(4);
+        let mut attestations = Attestations::new(Height(8));
+        let mut told = Vec::new();
+        let mut tell = |out: Outbox| {
+            for effect in out.into_effects() {
+                if let Effect::Attested(certificate) = effect {
+                    told.push(certificate.signers.len());
+                }
+            }
+        };
+        let mut out = Outbox::default();
+        attestations.on_executed(attestation(9, 1).statement, &context, &mut out);
+        tell(out);
+        let mut other = attestation(9, 0).statement;
+        other.state_root = Hash([9; 32]);
+        let other = Attestation::sign(other, ReplicaId(0), CHAIN, &key(0));
+        for heard in [other, attestation(9, 2), attestation(9, 3)] {
+            let mut out = Outbox::default();
+            attestations.on_attestation(heard, &context, &mut out);
+            tell(out);
+        }
+        assert_eq!(told, [2, 3]);
+    }
+
+    #[test]
     fn heights_far_from_the_executed_one_are_not_kept() {
         let context = context(4);
         let far = 10 + limits::WINDOW_MAX as u64;

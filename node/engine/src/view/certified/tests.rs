@@ -280,3 +280,23 @@ fn demands_to_leave_other_views_neither_add_to_a_certificate_nor_spoil_it() {
         assert_eq!(certified.current(), if left { (View(1), 1) } else { (View(0), 0) });
     }
 }
+
+#[test]
+fn a_report_waits_until_the_view_that_it_promises_is_durable() {
+    let context = context(4);
+    let mut certified = fresh(&context);
+    for id in [0, 2, 3] {
+        certified.demands[usize::from(id)] = Some(demand(0, id));
+    }
+    let mut out = Outbox::default();
+    certified.advance(&Holds::nothing(), &context, &mut out);
+    let mut promised = Vec::new();
+    for effect in out.into_effects() {
+        if let Effect::Promise { promise: Promise::View { view, phase, .. }, then } = effect {
+            promised.push((view, phase, then.len()));
+        } else if let Effect::Send { message, .. } = effect {
+            assert_eq!(message.name(), "leave");
+        }
+    }
+    assert_eq!(promised, [(View(1), 1, 1)]);
+}
