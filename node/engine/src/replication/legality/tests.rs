@@ -333,3 +333,11 @@ fn an_answer_that_nobody_owes_is_not_waited_for_long() {
     let waited = (0..100).take_while(|_| !asks(&mut sound)).count();
     assert!(waited <= 21, "{waited} ticks");
 }
+
+#[test]
+fn a_ballot_that_is_not_the_views_is_left_with_its_votes() {
+    let mut sound = Sound::new();
+    assert_ne!(sound.tick(2, false), []);
+    assert_eq!(sound.replication.ballot, Ballot(2));
+    assert!(sound.replication.slots.is_empty() && !sound.replication.active);
+}

@@ -300,3 +300,30 @@ fn a_report_waits_until_the_view_that_it_promises_is_durable() {
     }
     assert_eq!(promised, [(View(1), 1, 1)]);
 }
+
+#[test]
+fn a_proof_of_an_earlier_view_or_of_the_same_leads_nowhere() {
+    let context = context(4);
+    let mut certified = fresh(&context);
+    (certified.view, certified.proof) =
+        (View(6), ViewProof::Committed(certificate(VoteKind::Commit, 6)));
+    for ballot in [2, 6] {
+        let message = Message::Certificate(certificate(VoteKind::Commit, ballot));
+        let mut out = Outbox::default();
+        certified.on_message(ReplicaId(3), message, &Holds::nothing(), &context, &mut out);
+        assert_eq!((certified.current(), said(out)), ((View(6), 0), Vec::new()));
+    }
+}
+
+#[test]
+fn a_view_that_its_proof_does_not_show_or_that_nobody_signed_is_left_for_what_is_proven() {
+    let context = context(4);
+    let mut forged = certificate(VoteKind::Commit, 7);
+    forged.signatures.reverse();
+    for (proof, full) in [(ViewProof::Initial, false), (ViewProof::Committed(forged), true)] {
+        let mut certified = fresh(&context);
+        (certified.view, certified.proof) = (View(7), proof);
+        certified.tick(full, &Holds::nothing(), &context, &mut Outbox::default());
+        assert_eq!(certified.current(), (View(0), 0));
+    }
+}
