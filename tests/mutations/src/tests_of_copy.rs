@@ -146,11 +146,19 @@ impl Tests {
         file: Option<&str>,
     ) -> Result<Verdict, MutationError> {
         let path = self.path.clone();
-        for built in self.stage(stage)? {
-            let folder = built.folder.strip_prefix(&path).unwrap_or(&built.folder);
-            if file.is_none_or(|file| contains(folder, file))
-                && let Some(verdict) = verdict(built, mutation)?
-            {
+        let folder =
+            |built: &Built| built.folder.strip_prefix(&path).unwrap_or(&built.folder).to_owned();
+        let mut programs: Vec<&Built> = self.stage(stage)?.iter().collect();
+        if let Some(file) = file {
+            programs.retain(|built| contains(&folder(built), file));
+            // The crate's own tests are the likeliest to notice.
+            programs.sort_by_key(|built| {
+                file.strip_prefix(&*folder(built).to_string_lossy())
+                    .is_none_or(|rest| !rest.starts_with("/src/"))
+            });
+        }
+        for built in programs {
+            if let Some(verdict) = verdict(built, mutation)? {
                 return Ok(verdict);
             }
         }
