@@ -177,3 +177,20 @@ fn of_votes_of_later_ballots_no_more_are_kept_than_a_window_has() {
     let early = sizes.iter().find(|size| size.name == "replication.early votes").unwrap();
     assert_eq!(early.held, early.bound);
 }
+
+#[test]
+fn with_n_minus_2f_demands_nothing_new_is_prepared_though_the_view_is_not_left() {
+    for (demanding, prepares) in [(vec![3, 4], true), (vec![3, 4, 5], false)] {
+        let mut backup = Lone::new(2);
+        backup.engine.suspect();
+        let own = backup.engine.step(Input::Submitted { transactions: Vec::new() });
+        assert_eq!(words(own), ["demand 0"]);
+        for id in &demanding {
+            let demand = Demand::sign(CHAIN, View(0), &key(*id));
+            assert!(backup.hears(*id, Message::Demand(demand)).is_empty());
+        }
+        assert_eq!(backup.engine.status().view, View(0));
+        let said = backup.hears(0, proposal(0, &first(), 0));
+        assert_eq!(said == ["prepare 0/1"], prepares, "{demanding:?}: {said:?}");
+    }
+}
