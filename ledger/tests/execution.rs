@@ -10,7 +10,9 @@ use daruma_ledger::{
     Depth, HeadInfo, Ledger, LedgerError, LedgerReader, empty_state_root,
     limits::{ABORT_OVER_BOUND, ABORT_PANICKED},
 };
-use daruma_store::{Column, Location, MemoryStore, RocksStore, Store};
+#[cfg(feature = "rocks")]
+use daruma_store::RocksStore;
+use daruma_store::{Column, Location, MemoryStore, Store};
 use daruma_types::{ChainId, Hash, Height, Outcome, Signer, VoteKind};
 use support::{
     CHAIN, block_on, certified, client, ledger_on, on_both, outcomes, replied, run, transaction,
@@ -275,6 +277,7 @@ fn a_damaged_entry_stops_the_block_and_not_the_process() {
     ledger.execute(&block).unwrap();
 }
 
+#[cfg(feature = "rocks")]
 #[test]
 fn the_append_list_runs_on_disk_and_answers_queries_after_a_restart() {
     use daruma_automaton_api::{DynAutomaton, serde_json::json};

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use daruma_automaton_api::limits::REPLY_BYTES_MAX;
 use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRepair, Trust};
+#[cfg(feature = "rocks")]
+use daruma_store::RocksStore;
 use daruma_store::{
-    Batch, CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, RocksStore, Row, Store,
+    Batch, CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, Row, Store,
     limits::QUARANTINE_ROWS_MAX,
 };
 use daruma_types::{
@@ -163,6 +165,7 @@ fn any_damage_to_a_row_of_the_last_blocks_is_repaired_at_every_start() {
     every_damage_is_repaired(&store, Depth::Recent, |index| index % 9 == 7);
 }
 
+#[cfg(feature = "rocks")]
 #[test]
 fn any_damage_to_a_row_on_disk_is_repaired() {
     let folder = tempfile::tempdir().unwrap();

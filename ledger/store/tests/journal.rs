@@ -94,6 +94,18 @@ fn a_view_without_proof_is_dropped_with_the_votes_above_what_is_left_and_the_rep
 }
 
 #[test]
+fn a_view_whose_proof_nobody_signed_is_dropped() {
+    let store = sound();
+    let mut forged = certificate(VoteKind::Commit, 900, &block(7, 7));
+    forged.signatures.reverse();
+    let row = codec::encode(&(View(900), 0_u8, ViewProof::Committed(forged)));
+    store.damage(Column::Journal, b"v", Some(row));
+    let clean = store.clean_journal(&trust()).unwrap();
+    assert_eq!(faults(&clean).first(), Some(&(JournalFault::UnprovenView, 1)));
+    assert_eq!(clean.journal.view, None);
+}
+
+#[test]
 fn a_vote_above_every_proven_ballot_would_refuse_all_votes_of_its_height_and_is_dropped() {
     let store = sound();
     let (height, hash) = (Height(2), block(2, 2).hash());

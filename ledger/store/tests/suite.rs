@@ -4,9 +4,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use daruma_store::{
-    Commit, Head, Location, MemoryStore, Recovered, RocksStore, Store, StoreError, limits,
-};
+#[cfg(feature = "rocks")]
+use daruma_store::RocksStore;
+use daruma_store::{Commit, Head, Location, MemoryStore, Recovered, Store, StoreError, limits};
 use daruma_types::{
     Ballot, Block, Certificate, CertifiedBlock, ChainId, Hash, Height, Outcome, Promise, Receipt,
     ReplicaId, SecretKey, SignerSet, StateCertificate, Statement, Transaction, View, ViewProof,
@@ -24,8 +24,11 @@ fn on_both(story: impl Fn(&dyn Fn() -> Arc<dyn Store>)) {
         *memory.borrow_mut() = Arc::clone(&copy);
         copy
     });
-    let folder = tempfile::tempdir().unwrap();
-    story(&|| Arc::new(RocksStore::open(folder.path()).unwrap()));
+    #[cfg(feature = "rocks")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        story(&|| Arc::new(RocksStore::open(folder.path()).unwrap()));
+    }
 }
 
 fn block(height: u64, salt: u64) -> Arc<Block> {

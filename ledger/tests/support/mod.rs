@@ -7,7 +7,9 @@ use std::sync::Arc;
 use daruma_automaton_api::serde_json::Value;
 use daruma_automaton_api::{Abort, At, DynAutomaton, Malformed, QueryError, State, StateView};
 use daruma_ledger::{Depth, Executed, HeadInfo, Ledger, Trust};
-use daruma_store::{MemoryStore, RocksStore, Store};
+#[cfg(feature = "rocks")]
+use daruma_store::RocksStore;
+use daruma_store::{MemoryStore, Store};
 use daruma_types::{
     Block, Certificate, CertifiedBlock, ChainId, Committee, Ed25519, Hash, Outcome, Replica,
     ReplicaId, SecretKey, Signer, SignerSet, StateCertificate, Statement, Transaction, Vote,
@@ -154,6 +156,9 @@ pub(crate) fn ledger_on(store: Arc<dyn Store>) -> Ledger {
 pub(crate) fn on_both(story: impl Fn(&dyn Fn() -> Ledger)) {
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
     story(&|| ledger_on(Arc::clone(&memory)));
-    let folder = tempfile::tempdir().unwrap();
-    story(&|| ledger_on(Arc::new(RocksStore::open(folder.path()).unwrap())));
+    #[cfg(feature = "rocks")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        story(&|| ledger_on(Arc::new(RocksStore::open(folder.path()).unwrap())));
+    }
 }

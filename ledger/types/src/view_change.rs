@@ -358,3 +358,97 @@ impl NewView {
         self.reports.iter().try_for_each(|report| report.verify(committee, verifier))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ed25519;
+    use crate::committee::tests::committee_of;
+    use crate::crypto::SecretKey;
+
+    const CHAIN: ChainId = ChainId(Hash([7; 32]));
+
+    fn key(id: u16) -> SecretKey {
+        SecretKey::from_bytes(&[id as u8 + 1; 32])
+    }
+
+    fn certificate(kind: VoteKind, ballot: u64) -> Certificate {
+        let (ballot, height, hash) = (Ballot(ballot), Height(3), Hash([3; 32]));
+        let sign = |id| crate::Vote::sign(kind, CHAIN, ballot, height, hash, &key(id)).signature;
+        let signers = (0..3).map(ReplicaId).collect();
+        Certificate { kind, ballot, height, hash, signers, signatures: (0..3).map(sign).collect() }
+    }
+
+    fn head(certificate: Certificate) -> HeadClaim {
+        let (height, hash) = (certificate.height, certificate.hash);
+        HeadClaim { height, hash, certificate: Some(certificate) }
+    }
+
+    fn report(ballot: u64, id: u16, prepared: Option<Certificate>) -> Report {
+        let head = HeadClaim::genesis(CHAIN);
+        Report::sign(CHAIN, ReplicaId(id), Ballot(ballot), head, prepared, &key(id))
+    }
+
+    /// In ballot 5, whose primary is replica 1 of four.
+    fn new_view(reports: &[Report], signer: u16) -> NewView {
+        NewView::sign(CHAIN, Ballot(5), reports.to_vec(), Vec::new(), &key(signer))
+    }
+
+    #[test]
+    fn a_report_tells_of_prepared_certificates_of_earlier_ballots_only() {
+        let committee = committee_of(4, 1);
+        for (kind, ballot, good) in [
+            (VoteKind::Prepare, 4, true),
+            (VoteKind::Prepare, 5, false),
+            (VoteKind::Prepare, 6, false),
+            (VoteKind::Commit, 4, false),
+        ] {
+            let report = report(5, 0, Some(certificate(kind, ballot)));
+            assert_eq!(report.verify(&committee, &Ed25519).is_ok(), good, "{kind:?} {ballot}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_claimed_with_its_own_blocks_commit_certificate_only() {
+        let committee = committee_of(4, 1);
+        let own = head(certificate(VoteKind::Commit, 4));
+        assert_eq!(own.verify(&committee, &Ed25519), Ok(()));
+        for wrong in [
+            HeadClaim { hash: Hash([9; 32]), ..own.clone() },
+            HeadClaim { height: Height(2), ..own.clone() },
+            HeadClaim { certificate: None, ..own },
+            head(certificate(VoteKind::Prepare, 4)),
+            HeadClaim { hash: Hash([9; 32]), ..HeadClaim::genesis(CHAIN) },
+        ] {
+            assert!(wrong.verify(&committee, &Ed25519).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_prepared_certificate_proves_no_view_and_a_commit_does() {
+        let committee = committee_of(4, 1);
+        for (kind, good) in [(VoteKind::Commit, true), (VoteKind::Prepare, false)] {
+            let proof = ViewProof::Committed(certificate(kind, 4));
+            assert_eq!(proof.verify(&committee, &Ed25519).is_ok(), good);
+        }
+    }
+
+    #[test]
+    fn a_new_view_is_the_primarys_and_holds_n_minus_f_reports_of_its_ballot_each_of_another() {
+        let committee = committee_of(4, 1);
+        let good = [0, 2, 3].map(|id| report(5, id, None));
+        let [first, second, third] = good.clone();
+        let verify = |reports: &[Report], signer| {
+            new_view(reports, signer).verify(&committee, &Ed25519).is_ok()
+        };
+        assert!(verify(&good, 1));
+        assert!(!verify(&good, 2), "another signed it");
+        assert!(!verify(&good[..2], 1), "too few");
+        assert!(!verify(&[first.clone(), second.clone(), second.clone()], 1), "one twice");
+        assert!(!verify(&[second.clone(), first.clone(), third], 1), "out of order");
+        for ballot in [4, 6] {
+            let other = report(ballot, 3, None);
+            assert!(!verify(&[first.clone(), second.clone(), other], 1), "of ballot {ballot}");
+        }
+    }
+}

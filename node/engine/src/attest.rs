@@ -243,3 +243,83 @@ impl Attestations {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{CHAIN, context, key};
+    use daruma_types::{Hash, Signature};
+
+    fn attestation(height: u64, id: u16) -> Attestation {
+        let statement = Statement {
+            height: Height(height),
+            block: Hash([1; 32]),
+            state_root: Hash([2; 32]),
+            receipts_root: Hash([3; 32]),
+        };
+        Attestation::sign(statement, ReplicaId(id), CHAIN, &key(id))
+    }
+
+    /// Replica 1 at height 9, with two attestations of it.
+    fn sound(context: &Context) -> Attestations {
+        let mut attestations = Attestations::new(Height(8));
+        let mut out = Outbox::default();
+        attestations.on_executed(attestation(9, 1).statement, context, &mut out);
+        attestations.on_attestation(attestation(9, 2), context, &mut out);
+        attestations
+    }
+
+    #[test]
+    fn attestations_that_nobody_made_are_dropped_and_true_ones_stay() {
+        let context = context(4);
+        let mut attestations = sound(&context);
+        assert!(!attestations.repair(Height(9), true, &context));
+        let before = attestations.clone();
+        let mut forged = attestation(10, 3);
+        forged.signature = Signature([1; 64]);
+        attestations.record(forged, &context);
+        assert!(attestations.repair(Height(9), true, &context));
+        let held =
+            |of: &Attestations, height| of.entries.get(&Height(height)).unwrap().held.clone();
+        assert_eq!(held(&attestations, 9), held(&before, 9));
+        assert_eq!(held(&attestations, 10), [None; 4]);
+    }
+
+    #[test]
+    fn a_client_is_answered_by_f_plus_one_equal_attestations_and_again_by_a_quorum() {
+        let context = context(4);
+        let mut attestations = Attestations::new(Height(8));
+        let mut told = Vec::new();
+        let mut tell = |out: Outbox| {
+            for effect in out.into_effects() {
+                if let Effect::Attested(certificate) = effect {
+                    told.push(certificate.signers.len());
+                }
+            }
+        };
+        let mut out = Outbox::default();
+        attestations.on_executed(attestation(9, 1).statement, &context, &mut out);
+        tell(out);
+        let mut other = attestation(9, 0).statement;
+        other.state_root = Hash([9; 32]);
+        let other = Attestation::sign(other, ReplicaId(0), CHAIN, &key(0));
+        for heard in [other, attestation(9, 2), attestation(9, 3)] {
+            let mut out = Outbox::default();
+            attestations.on_attestation(heard, &context, &mut out);
+            tell(out);
+        }
+        assert_eq!(told, [2, 3]);
+    }
+
+    #[test]
+    fn heights_far_from_the_executed_one_are_not_kept() {
+        let context = context(4);
+        let far = 10 + limits::WINDOW_MAX as u64;
+        let mut attestations = sound(&context);
+        attestations.record(attestation(far - 1, 2), &context);
+        assert!(!attestations.repair(Height(9), false, &context), "a window above is near");
+        attestations.record(attestation(far, 2), &context);
+        assert!(attestations.repair(Height(9), false, &context));
+        assert!(!attestations.entries.contains_key(&Height(far)));
+    }
+}

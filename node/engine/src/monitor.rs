@@ -309,6 +309,15 @@ mod tests {
     }
 
     #[test]
+    fn counts_of_another_view_are_forgotten() {
+        let mut monitor = Monitor::new(4);
+        assert!(!monitor.repair(View(0), 4, &LIMITS()));
+        (monitor.count, monitor.suspects) = (7, true);
+        assert!(monitor.repair(View(3), 4, &LIMITS()));
+        assert_eq!((monitor.view, monitor.count, monitor.suspects), (View(3), 0, false));
+    }
+
+    #[test]
     fn n_minus_2f_demands_make_a_replica_join_and_n_minus_f_move_the_view() {
         let six = Thresholds::new(6, 1).unwrap();
         let mut monitor = Monitor::new(6);

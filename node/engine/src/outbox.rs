@@ -64,3 +64,19 @@ impl Outbox {
         self.observe(Observation::Disbelieved { from, reason });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daruma_types::Ballot;
+
+    #[test]
+    fn what_follows_from_a_promise_waits_until_it_is_durable() {
+        let mut out = Outbox::default();
+        let promise = Promise::Floor { ballot: Ballot(3) };
+        let message = Message::Token { counter: 7 };
+        out.promise_then_broadcast(promise.clone(), message.clone());
+        let then = [(Destination::All, message)].into();
+        assert_eq!(out.into_effects(), [Effect::Promise { promise, then }]);
+    }
+}

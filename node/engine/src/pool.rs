@@ -469,4 +469,31 @@ mod tests {
         assert!(pool.repair(Height(0), false, &context()));
         assert_eq!(pool.len(), 1);
     }
+
+    #[test]
+    fn what_stands_under_another_name_or_that_nobody_signed_is_dropped() {
+        let key = crate::fixtures::key(50);
+        let chain = crate::fixtures::CHAIN;
+        let signed = |nonce| Transaction::sign(chain, &key, nonce, vec![1]);
+        let mut pool = Pool::default();
+        for transaction in [signed(1), signed(2), transaction(3, 1)] {
+            pool.insert(transaction, true, Height(0), &LocalLimits::default()).unwrap();
+        }
+        let client = signed(1).client;
+        let line = &mut pool.clients.get_mut(&client).unwrap().line;
+        line.get_mut(&2).unwrap().transaction = signed(7);
+        assert!(pool.repair(Height(0), false, &context()));
+        assert_eq!((pool.len(), pool.clients.len()), (2, 2), "nonce 7 stood in the place of 2");
+        assert!(pool.repair(Height(0), true, &context()));
+        assert_eq!((pool.len(), pool.clients().collect::<Vec<_>>()), (1, vec![client]));
+        assert!(!pool.repair(Height(0), true, &context()));
+    }
+
+    #[test]
+    fn a_wait_that_begins_above_what_is_executed_begins_now() {
+        let mut pool = pool(&[(1, 1)]);
+        pool.clients.get_mut(&PublicKey([1; 32])).unwrap().first_since = Height(u64::MAX);
+        assert!(pool.repair(Height(4), false, &context()));
+        assert_eq!(pool.longest_wait_blocks(Height(6)), 2);
+    }
 }

@@ -1,6 +1,6 @@
 //! What a script can ask for.
 
-use daruma_types::ReplicaId;
+use daruma_types::{Height, ReplicaId};
 
 /// Which replicas a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,14 @@ pub enum Command {
     Replay,
     /// `restart r0`: memory is lost; ledger and journal stay.
     Restart(Select),
+    /// `erase r3 2`: the row of the block of this height is lost from the disk of one replica.
+    Erase(ReplicaId, Height),
+    /// `forge r3 4`: the signatures of all votes that one replica holds in memory at this height become
+    /// false.
+    Forge(ReplicaId, Height),
+    /// `forget r3 1`: one replica's memory believes that this height, of which its ledger has a block, is
+    /// its head, and executed last.
+    Forget(ReplicaId, Height),
     /// `show r0`: where these replicas stand, in one line each.
     Show(Select),
     /// `summaries on|off`: whether summaries are recorded.
@@ -79,6 +87,12 @@ impl Command {
         let rest = rest.trim();
         let number = || rest.parse().map_err(|_| wrong("a number is expected"));
         let replicas = || select(rest).ok_or_else(|| wrong("replicas are named r0 r1 ..., or all"));
+        let of_height = |expected| {
+            let found = rest
+                .split_once(' ')
+                .and_then(|(id, height)| Some((replica(id)?, Height(height.trim().parse().ok()?))));
+            found.ok_or_else(|| wrong(expected))
+        };
         let kind = || {
             if rest.is_empty() {
                 Err(wrong("a kind of message is expected"))
@@ -107,6 +121,9 @@ impl Command {
             "keep" => Ok(Self::Keep(kind()?)),
             "replay" => Ok(Self::Replay),
             "restart" => Ok(Self::Restart(replicas()?)),
+            "erase" => of_height("erase r0 1").map(|(id, height)| Self::Erase(id, height)),
+            "forge" => of_height("forge r0 1").map(|(id, height)| Self::Forge(id, height)),
+            "forget" => of_height("forget r0 1").map(|(id, height)| Self::Forget(id, height)),
             "show" => Ok(Self::Show(replicas()?)),
             "summaries" => match rest {
                 "on" => Ok(Self::Summaries(true)),
@@ -139,6 +156,9 @@ mod tests {
         assert_eq!(Command::parse("run 3"), Ok(Command::Run(3)));
         let submit = Command::Submit(ReplicaId(2), "two words".into());
         assert_eq!(Command::parse("submit r2 \"two words\""), Ok(submit));
+        let erase = Command::Erase(ReplicaId(3), Height(2));
+        assert_eq!(Command::parse("erase r3 2"), Ok(erase));
+        assert!(Command::parse("erase r3").is_err());
         let error = Command::parse("tick everyone").unwrap_err();
         assert!(error.to_string().contains("r0 r1"), "{error}");
         assert!(Command::parse("dance").is_err());

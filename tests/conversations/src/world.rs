@@ -10,11 +10,11 @@ use daruma_engine::{
     AdmissionContext, ChainLimits, Context, Destination, Effect, Engine, EngineHead, Input,
     LocalLimits, RECENT_STATEMENTS_MAX, admit,
 };
-use daruma_ledger::{Depth, Ledger, LedgerReader};
-use daruma_store::{MemoryStore, Store, Trust};
+use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerReader, LedgerRepair};
+use daruma_store::{Column, MemoryStore, Store, StoreError, Trust};
 use daruma_types::{
-    ChainId, Committee, Ed25519, Hash, Message, PublicKey, Replica, ReplicaId, SecretKey, Signer,
-    Thresholds, Transaction, TransactionError, Verifier,
+    ChainId, Committee, Ed25519, Hash, HeadClaim, Height, Message, PublicKey, Replica, ReplicaId,
+    SecretKey, Signer, Thresholds, Transaction, TransactionError, Verifier,
 };
 
 use crate::record::Record;
@@ -159,6 +159,12 @@ impl World {
                 Ok(())
             }
             Command::Restart(who) => self.restart(&who),
+            Command::Erase(id, height) => self.erase(id, height),
+            Command::Forge(id, height) => {
+                self.node(id)?.engine.forge_votes(height);
+                Ok(())
+            }
+            Command::Forget(id, height) => self.forget(id, height),
             Command::Show(who) => self.each(&who, Self::show),
             Command::Summaries(on) => {
                 self.summaries = on;
@@ -210,9 +216,14 @@ impl World {
         let rows: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let (committee, verifier) = (context.committee.clone(), context.verifier.clone());
         let trust = Trust { committee, verifier };
-        let (ledger, _repairs) =
+        let id = context.own;
+        let (ledger, repairs) =
             Ledger::open(Arc::clone(&rows), automaton, trust.clone(), Depth::Recent)
                 .map_err(|error| text(&error))?;
+        for LedgerRepair { height, column, found, remedy } in repairs {
+            let row = format!("row of {} at height {height} {found}", column.name());
+            self.record.line(id, format!(": finds on its disk: {row}; {remedy:?}"));
+        }
         let journal = rows.clean_journal(&trust).map_err(|error| text(&error))?.journal;
         let reader = ledger.reader();
         let head = EngineHead {
@@ -224,7 +235,6 @@ impl World {
                 .map_err(|error| text(&error))?,
         };
         let (engine, effects) = Engine::new(context.clone(), head, journal);
-        let id = context.own;
         let node = Node { id, context, store, engine, ledger, reader, cut: false };
         match self.nodes.get_mut(id.index()) {
             Some(place) => *place = node,
@@ -242,6 +252,31 @@ impl World {
                 self.start(context, store)?;
             }
         }
+        Ok(())
+    }
+
+    fn node(&mut self, id: ReplicaId) -> Result<&mut Node, String> {
+        self.nodes.get_mut(id.index()).ok_or_else(|| "there is no such replica".into())
+    }
+
+    fn erase(&mut self, id: ReplicaId, height: Height) -> Result<(), String> {
+        let node = self.node(id)?;
+        let key = height.0.to_be_bytes();
+        if !node.store.keys(Column::Blocks).contains(&key.to_vec()) {
+            return Err("its ledger has no such block".into());
+        }
+        node.store.damage(Column::Blocks, &key, None);
+        Ok(())
+    }
+
+    fn forget(&mut self, id: ReplicaId, height: Height) -> Result<(), String> {
+        let node = self.node(id)?;
+        let read = |error: StoreError| error.to_string();
+        let statement = node.store.statement(height).map_err(read)?;
+        let certificate = node.store.certificate(height).map_err(read)?;
+        let statement = statement.ok_or("its ledger has no such block")?;
+        let claim = HeadClaim { height, hash: statement.block, certificate };
+        node.engine.set_head(claim, statement);
         Ok(())
     }
 
@@ -340,6 +375,7 @@ impl World {
     fn do_all(&mut self, index: usize, effects: Vec<Effect>) -> Result<(), String> {
         let id = self.nodes[index].id;
         let mut executed = Vec::new();
+        let mut refused = false;
         for effect in effects {
             match effect {
                 Effect::Promise { promise, then } => {
@@ -353,8 +389,13 @@ impl World {
                 Effect::Execute(block) => {
                     let name = self.names.block(block.certificate.height, block.certificate.hash);
                     self.record.line(id, format!(": executes {name}"));
-                    let result = self.nodes[index].ledger.execute(&block);
-                    executed.push(result.map_err(|error| error.to_string())?);
+                    match self.nodes[index].ledger.execute(&block) {
+                        Ok(done) => executed.push(done),
+                        Err(refusal) => {
+                            self.record.line(id, format!(": its ledger refuses {name}: {refusal}"));
+                            refused = true;
+                        }
+                    }
                 }
                 Effect::ServeBlocks { to, from, count } => {
                     let reader = &self.nodes[index].reader;
@@ -383,7 +424,14 @@ impl World {
         executed.into_iter().try_for_each(|executed| {
             let (statement, nonces) = (executed.statement, executed.nonces);
             self.input(index, Input::Executed { statement, nonces })
-        })
+        })?;
+        if refused {
+            // As in a node: a ledger that refuses says where it stands.
+            let HeadInfo { claim, timestamp_ms, statement } =
+                self.nodes[index].ledger.head().clone();
+            self.input(index, Input::Ledger { claim, timestamp_ms, statement })?;
+        }
+        Ok(())
     }
 
     fn send(&mut self, from: ReplicaId, to: Destination, message: Message) {

@@ -52,7 +52,7 @@ fn the_cases_that_were_promised_are_there() {
         .iter()
         .map(|file| file.file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
-    for name in ["normal_case", "view_change", "stale_ballot"] {
+    for name in ["normal_case", "view_change", "stale_ballot", "repair"] {
         assert!(names.iter().any(|n| n == name), "{name} is missing in {names:?}");
     }
 }

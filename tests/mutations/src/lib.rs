@@ -4,17 +4,27 @@
 //! `mutations.toml` lists the faults. A fault that nothing notices is a failure, and so is one whose
 //! text is no longer in the code exactly once.
 
+mod bench;
+mod cargo;
 mod catalogue;
+mod results;
+mod running;
 mod simulator;
+mod switched;
 mod tests_of_copy;
+mod verdict;
 mod workspace;
 
 use std::io;
 use std::path::PathBuf;
 
+pub use bench::Bench;
+pub use cargo::CompileError;
 pub use catalogue::{Mutation, parse};
-pub use simulator::{RUN_TIME_MAX, Verdict, build, run};
-pub use tests_of_copy::{TESTED, test};
+pub use results::{Outcome, Results};
+pub use simulator::RUN_TIME_MAX;
+pub use tests_of_copy::{Stages, TEST_TIME_MAX};
+pub use verdict::{Verdict, noticed};
 pub use workspace::Workspace;
 
 /// Why a mutation could not be tried.
@@ -46,29 +56,25 @@ pub enum MutationError {
         source: io::Error,
     },
     /// The copy does not build.
-    #[error("the simulator does not build:\n{output}")]
+    #[error("the copy does not build:\n{output}")]
     Build {
+        /// Where its errors are.
+        errors: Vec<CompileError>,
         /// The compiler's last lines.
         output: String,
     },
+    /// The copy fails without a mutation, which says nothing of any.
+    #[error("the copy fails as it is, by {by}")]
+    Unclean {
+        /// A test or a seed.
+        by: String,
+    },
     /// The simulator said something that is not understood.
-    #[error("the simulator ended with {status} and said:\n{text}")]
+    #[error("the simulator ended with success: {success}, and said:\n{text}")]
     Output {
-        /// How it ended.
-        status: String,
+        /// Whether it ended with success.
+        success: bool,
         /// What it said.
         text: String,
     },
-}
-
-/// Whether `verdict` is what `mutation` must come to: a broken rule, of those that are expected.
-#[must_use]
-pub fn noticed(mutation: &Mutation, verdict: &Verdict) -> bool {
-    match verdict {
-        Verdict::Holds => false,
-        Verdict::Hangs | Verdict::Test { .. } => true,
-        Verdict::Broken { rule, .. } => {
-            mutation.expect.iter().any(|name| rule.starts_with(name.as_str()))
-        }
-    }
 }

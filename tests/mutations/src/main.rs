@@ -1,16 +1,14 @@
 //! Tries the mutations of the catalogue, and says which test or seed noticed each.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use daruma_mutations::{
-    Mutation, MutationError, Verdict, Workspace, build, noticed, parse, run, test,
+    Bench, Mutation, MutationError, Outcome, Results, Stages, Verdict, Workspace, noticed, parse,
 };
-
-/// Seeds that the unchanged copy must pass first: a simulator that fails anyway shows nothing.
-const UNCHANGED_SEEDS: u64 = 100;
 
 /// Puts faults into a copy of the code and requires that a test or the simulator notices each.
 #[derive(Debug, Parser)]
@@ -18,12 +16,19 @@ struct Arguments {
     /// All mutations, not only the slice that is tried with every change.
     #[arg(long)]
     all: bool,
-    /// Only mutations whose name has this in it.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only mutations whose name has this in it; may be given several times.
+    #[arg(long)]
+    only: Vec<String>,
     /// The folder for the copy and for what is built from it.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// A file to which what came of each mutation is written, a line of JSON each. Given again for the
+    /// same code, only mutations that are not noticed in it are tried.
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// Threads of the simulator [default: as many as there are cores].
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
 }
 
 fn main() -> ExitCode {
@@ -39,83 +44,74 @@ fn main() -> ExitCode {
 
 fn tried(arguments: &Arguments) -> Result<bool, MutationError> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = own.join("../..");
     let list = own.join("mutations.toml");
     let text = std::fs::read_to_string(&list)
         .map_err(|source| MutationError::Io { path: list, source })?;
     let mutations = parse(&text)?;
     let folder =
         arguments.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("daruma-mutations"));
-    let target = folder.join("target");
-    let workspace = Workspace::copy(&root, &folder.join("workspace"))?;
-    let mut unchanged = run(&build(workspace.path(), &target)?, 0..UNCHANGED_SEEDS, &[])?;
-    if arguments.all && unchanged == Verdict::Holds {
-        unchanged = test(workspace.path(), &target)?;
-    }
-    println!("unchanged: {unchanged:?} in {UNCHANGED_SEEDS} seeds");
-    let mut all = unchanged == Verdict::Holds;
+    let jobs = arguments.jobs.map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
+    let arguments_of_runs = jobs.into_iter().flatten().collect();
+    // Registry crates that were built there need not be built again.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(folder.join("target"), PathBuf::from);
+    let workspace = Workspace::copy(&own.join("../.."), &folder.join("workspace"))?;
+    let mut results = Results::open(arguments.results.clone(), workspace.sources())?;
+
     let wanted = |mutation: &&Mutation| {
-        (arguments.all || mutation.slice) && mutation.name.contains(&arguments.only)
+        let only = &arguments.only;
+        (arguments.all || mutation.slice || !only.is_empty())
+            && (only.is_empty() || only.iter().any(|part| mutation.name.contains(part)))
     };
-    let (mut tried, mut found) = (0, 0);
-    for mutation in mutations.iter().filter(wanted) {
-        let begin = Instant::now();
-        workspace.apply(mutation)?;
-        let verdict = judge(&workspace, &target, mutation);
-        workspace.restore(mutation)?;
-        tried += 1;
-        found += usize::from(report(mutation, verdict, begin));
+    let mut wanted: Vec<&Mutation> = mutations.iter().filter(wanted).collect();
+    // The tests' first: they need less to be built.
+    wanted.sort_by_key(|mutation| mutation.seeds > 0);
+    let mut bench = Bench::new(workspace, &target, &wanted, arguments_of_runs)?;
+
+    let mut found = 0;
+    let mut numbered: Vec<(u32, &Mutation)> = (1..).zip(wanted.iter().copied()).collect();
+    // What is compiled alone takes the place of what was compiled together.
+    numbered.sort_by_key(|(_, mutation)| bench.is_alone(mutation));
+    // What takes seconds for all, before what takes minutes for the few that are left.
+    for stages in [Stages::Protocol, Stages::Networks] {
+        let mut left = Vec::new();
+        for (number, mutation) in numbered {
+            let good = tell(&mut results, &mut bench, mutation, |bench| {
+                let verdict = bench.judge(number, mutation, stages)?;
+                Ok((noticed(mutation, &verdict), verdict))
+            })?;
+            found += usize::from(good);
+            if !good && mutation.seeds == 0 {
+                left.push((number, mutation));
+            }
+        }
+        numbered = left;
     }
-    all &= tried == found;
-    println!("{found} of {tried} mutations noticed");
-    Ok(all)
+    println!("\n{}", results.table(wanted.iter().map(|mutation| mutation.name.as_str())));
+    println!("{found} of {} mutations noticed", wanted.len());
+    Ok(found == wanted.len())
 }
 
-/// By the simulator where the catalogue says so, else by the tests.
-fn judge(
-    workspace: &Workspace,
-    target: &Path,
+/// Does `judge`, unless an earlier check did for the same code, and tells and keeps what came of it.
+fn tell(
+    results: &mut Results,
+    bench: &mut Bench,
     mutation: &Mutation,
-) -> Result<Verdict, MutationError> {
-    if mutation.seeds > 0 {
-        return search(&build(workspace.path(), target)?, mutation);
+    judge: impl FnOnce(&mut Bench) -> Result<(bool, Verdict), MutationError>,
+) -> Result<bool, MutationError> {
+    let Mutation { name, why, .. } = mutation;
+    if let Some(Outcome { by, .. }) = results.good(name) {
+        println!("earlier: {name}: {by}");
+        return Ok(true);
     }
-    test(workspace.path(), target)
-}
-
-/// Searches until a run breaks one of the rules that the mutation must break. A run that breaks another
-/// one, which is a consequence too, is told and passed over.
-fn search(program: &Path, mutation: &Mutation) -> Result<Verdict, MutationError> {
-    let mut from = 0;
-    loop {
-        let verdict = run(program, from..mutation.seeds, &mutation.arguments)?;
-        match &verdict {
-            Verdict::Broken { seed, .. } if !noticed(mutation, &verdict) => {
-                println!("  also: {verdict:?}");
-                from = seed.saturating_add(1);
-            }
-            Verdict::Holds | Verdict::Broken { .. } | Verdict::Hangs | Verdict::Test { .. } => {
-                return Ok(verdict);
-            }
-        }
-    }
-}
-
-fn report(mutation: &Mutation, verdict: Result<Verdict, MutationError>, begin: Instant) -> bool {
-    let Mutation { name, why, seeds, expect, .. } = mutation;
+    let begin = Instant::now();
+    let (good, by) = match judge(bench) {
+        Ok((good, verdict)) => (good, verdict.to_string()),
+        Err(error) => (false, format!("not tried: {error}")),
+    };
     let seconds = begin.elapsed().as_secs();
-    match verdict {
-        Ok(verdict) if noticed(mutation, &verdict) => {
-            println!("noticed: {name} ({why}) by {verdict:?} in {seconds} s");
-            true
-        }
-        Ok(verdict) => {
-            println!("MISSED: {name} ({why}): {verdict:?} in {seeds} seeds; expected {expect:?}");
-            false
-        }
-        Err(error) => {
-            println!("NOT TRIED: {name}: {error}");
-            false
-        }
-    }
+    let word = if good { "noticed" } else { "NOT YET NOTICED" };
+    println!("{word}: {name} ({why}) by {by}, {seconds} s");
+    let sources = bench.sources();
+    results.add(Outcome { name: name.clone(), good, by, seconds, sources })?;
+    Ok(good)
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use daruma_types::{Ballot, HeadClaim, Statement, View, ViewProof, limits};
+use daruma_types::{Ballot, HeadClaim, Height, Statement, View, ViewProof, limits};
 
 use super::{Engine, Peer};
 use crate::laboratory::{Garbage, Size, Standing};
@@ -89,6 +89,11 @@ impl Engine {
     /// Sets the committed head, and what the ledger is believed to have executed.
     pub fn set_head(&mut self, head: HeadClaim, executed: Statement) {
         self.replication.set_head(head, executed);
+    }
+
+    /// Makes the signatures of all votes held at `height` false, this replica's own among them.
+    pub fn forge_votes(&mut self, height: Height) {
+        self.replication.forge_votes(height);
     }
 
     /// Makes this replica believe that its ballot's new-view is still awaited.

@@ -148,6 +148,13 @@ impl Replication {
         (self.head, self.executed) = (head, executed);
     }
 
+    /// Makes the signatures of all votes held at `height` false.
+    pub(crate) fn forge_votes(&mut self, height: Height) {
+        if let Some(slot) = self.slots.get_mut(&height) {
+            slot.forge_votes();
+        }
+    }
+
     /// What is held.
     pub(crate) fn sizes(&self, replicas: usize, chain: &ChainLimits, sizes: &mut Vec<Size>) {
         let window = chain.window.min(limits::WINDOW_MAX);

@@ -6,6 +6,12 @@ use super::{Candidate, Held, Slot};
 use crate::laboratory::{Garbage, Values};
 
 impl Slot {
+    /// Makes the signatures of all votes held false.
+    pub(in crate::replication) fn forge_votes(&mut self) {
+        let votes = self.prepares.iter_mut().chain(&mut self.commits);
+        votes.flatten().for_each(|vote| vote.signature.0.reverse());
+    }
+
     /// A slot of any content, most often of one that could be in `ballot` at `height`.
     pub(in crate::replication) fn arbitrary(
         g: &mut Garbage<'_>,

@@ -42,6 +42,12 @@ pub(super) struct CatchUp {
 }
 
 impl CatchUp {
+    /// Believes that `peer` was asked, as a transient fault does.
+    #[cfg(test)]
+    pub(super) const fn wait_for(&mut self, peer: ReplicaId, ticks: u32) {
+        self.asked = Some((peer, ticks));
+    }
+
     pub(super) const fn peer(&self) -> Option<ReplicaId> {
         match self.asked {
             Some((peer, _)) => Some(peer),

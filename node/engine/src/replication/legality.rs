@@ -358,3 +358,6 @@ impl Replication {
         blocks.iter().for_each(|block| self.note_in_flight(block));
     }
 }
+
+#[cfg(test)]
+mod tests;

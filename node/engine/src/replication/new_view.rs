@@ -364,4 +364,52 @@ mod tests {
         slipped_in[1] = other[1].header.clone();
         assert!(!supported(&selection, &slipped_in), "one is another's");
     }
+
+    /// Replica 1 of four in ballot 9, in which it voted for the first of `blocks` before it lost the
+    /// ballot's new-view.
+    fn voted(blocks: &[Block], context: &Context) -> Replication {
+        let statement = daruma_types::Statement {
+            height: Height(0),
+            block: CHAIN.0,
+            state_root: Hash::default(),
+            receipts_root: Hash::default(),
+        };
+        let (claim, recent) = (HeadClaim::genesis(CHAIN), vec![]);
+        let head = crate::EngineHead { claim, timestamp_ms: 0, statement, recent };
+        let mut replication = Replication::new(head, Ballot(9), context);
+        replication.slot(Height(1), context).unwrap().accepted = Some(blocks[0].hash());
+        replication
+    }
+
+    #[test]
+    fn a_new_view_that_contradicts_an_own_vote_of_its_ballot_is_not_adopted() {
+        let context = crate::fixtures::context(4);
+        let (own, other) = (chain(1, 0), chain(1, 1));
+        for (taken, adopted) in [(&own, true), (&other, false)] {
+            let mut replication = voted(&own, &context);
+            let reports = vec![report(0, None, Some((1, &taken[0])))];
+            let key = SecretKey::from_bytes(&[2; 32]);
+            let new_view = NewView::sign(CHAIN, Ballot(9), reports, headers(taken), &key);
+            let mut out = Outbox::default();
+            replication.on_new_view(ReplicaId(1), new_view, &context, &mut out);
+            assert_eq!(replication.active, adopted);
+        }
+    }
+
+    #[test]
+    fn a_waiting_new_view_that_memory_made_up_is_not_adopted() {
+        let context = crate::fixtures::context(4);
+        let blocks = chain(1, 0);
+        let mut replication = voted(&blocks, &context);
+        let new_view = NewView::sign(
+            CHAIN,
+            Ballot(9),
+            vec![report(0, None, None)],
+            vec![],
+            &SecretKey::from_bytes(&[9; 32]),
+        );
+        replication.waiting_new_view = Some(new_view);
+        replication.retry_new_view(&context, &mut Outbox::default());
+        assert!(!replication.active && replication.waiting_new_view.is_none());
+    }
 }

@@ -304,3 +304,6 @@ impl Ballots {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

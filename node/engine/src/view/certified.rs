@@ -450,3 +450,6 @@ impl Certified {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,17 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use daruma_types::{Coordination, Place, ReplicaId, SignerSet, Thresholds, ViewPair};
+use daruma_types::{
+    Ballot, Coordination, HeadClaim, Place, ReplicaId, SignerSet, Thresholds, ViewPair,
+};
 
+use super::Automaton;
 use super::actions::Action;
-use super::coordinator::Coordinator;
+use super::coordinator::{Coordinator, WISH_ROUNDS};
 use super::predicates::{Mode, Sight};
 use super::state::AutomatonState;
+use crate::outbox::Outbox;
+use crate::view::{Claims, ViewEstablishment, Voting};
 
 const RST: ViewPair = ViewPair::RESET;
 
@@ -247,6 +252,9 @@ fn b15_a_stale_place_or_replications_wish_resets_and_neither_does_not() {
         assert_eq!(coordinator.iterate(), resets, "{own:?} {flush}");
         assert!(!coordinator.flush && !coordinator.iterate(), "replication is told once");
     }
+    let mut unseen = Coordinator::new(ReplicaId(0), thresholds(6), true);
+    unseen.state.known[0] = place(0, pair(1, 2));
+    assert!(unseen.iterate(), "it waits for nobody");
 }
 
 #[test]
@@ -323,4 +331,83 @@ fn b73_those_who_want_a_change_count_in_the_same_view_only() {
     known[1] = wanting(place(0, pair(0, 0)));
     known[3] = place(0, pair(0, 0));
     assert_eq!(sight(&state(&known)).wanting(), set(&[0, 1, 2, 4]));
+}
+
+#[test]
+fn b81_with_the_detector_a_step_waits_for_a_whole_round_since_the_last() {
+    for (event_driven, rounds, moves) in [(false, 0, true), (true, 0, false), (true, 1, true)] {
+        let mut coordinator = seen_by_all(&[place(0, RST); 6]);
+        coordinator.event_driven = event_driven;
+        coordinator.detector.since_step = rounds;
+        let _reset = coordinator.iterate();
+        assert_eq!(coordinator.place().phase == 1, moves, "{event_driven} {rounds}");
+    }
+}
+
+#[test]
+fn one_that_alone_wishes_for_another_view_resets_after_long_and_no_sooner() {
+    for (change, rounds, resets) in
+        [(true, WISH_ROUNDS - 1, false), (true, WISH_ROUNDS, true), (false, WISH_ROUNDS, false)]
+    {
+        let mut known = [place(0, pair(1, 1)); 6];
+        known[0].change = change;
+        let mut coordinator = seen_by_all(&known);
+        coordinator.detector.wishing = rounds;
+        assert_eq!(coordinator.iterate(), resets, "{change} {rounds}");
+    }
+}
+
+#[test]
+fn whatever_its_variables_hold_one_repair_brings_them_into_their_domains() {
+    let six = thresholds(6);
+    let mut damaged = state(&[place(0, pair(0, 0)); 6]);
+    damaged.known[2] = place(7, pair(0, 1));
+    damaged.echo[3] = Some(place(0, pair(9, 9)));
+    damaged.witness_set = SignerSet(u64::MAX);
+    assert!(damaged.repair(six));
+    assert_eq!((damaged.known[2], damaged.echo[3]), (Place::RESET, None));
+    assert_eq!(damaged.witness_set, six.ids().collect());
+    assert!(!damaged.repair(six));
+    let mut short = AutomatonState::new(4);
+    assert!(short.repair(six));
+    assert_eq!(short, AutomatonState::new(6));
+}
+
+/// A replication without blocks.
+struct NoBlocks(HeadClaim);
+
+impl Voting for NoBlocks {
+    fn claims(&self) -> Claims {
+        Claims { head: self.0.clone(), prepared: None }
+    }
+    fn is_active(&self) -> bool {
+        false
+    }
+    fn has_new_view(&self) -> bool {
+        false
+    }
+    fn head(&self) -> &HeadClaim {
+        &self.0
+    }
+}
+
+#[test]
+fn whose_votes_contradicted_themselves_takes_a_higher_ballot_after_the_reset() {
+    let context = crate::fixtures::context(6);
+    for (flushed, ballot) in [(false, 8), (true, 14)] {
+        let mut automaton = Automaton::restore(Ballot(8), false, &context);
+        let iterate = |automaton: &mut Automaton| {
+            let voting = NoBlocks(HeadClaim::genesis(crate::fixtures::CHAIN));
+            automaton.iterate(&voting, &context, &mut Outbox::default());
+        };
+        if flushed {
+            automaton.flush();
+        }
+        iterate(&mut automaton);
+        assert_eq!(automaton.take_reset(), flushed);
+        automaton.coordinator.state.known = vec![place(0, pair(2, 2)); 6];
+        automaton.coordinator.detector.heard = set(&[0, 2, 3, 4, 5]);
+        iterate(&mut automaton);
+        assert_eq!(automaton.ballot(), Ballot(ballot));
+    }
 }
