@@ -50,9 +50,9 @@ mod trace;
 mod twin_phases;
 mod world;
 
-pub use arbitrary::{ArbitraryStart, Rhythm, Start, convergence_rounds_max};
+pub use arbitrary::{ArbitraryStart, Rhythm, Start, convergence_rounds_max, view_rounds_max};
 pub use daruma_adversary::{Adversary, Behaviour, Window};
-pub use daruma_engine::laboratory::{Scope, Values};
+pub use daruma_engine::laboratory::{Scope, Standing, Values};
 pub use fault::{Fault, Pairs, Scheduled};
 pub use fault_kinds::{FaultKind, FaultKinds};
 pub use network::{LinkSettings, Weather};

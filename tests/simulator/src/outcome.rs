@@ -108,7 +108,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Messages that the door of a correct replica refused.
     pub refused: u64,
-    /// Rounds from an arbitrary start until all correct replicas first were in one view, active.
+    /// Rounds from an arbitrary start until all correct replicas first served one view.
     pub rounds_to_view: u32,
     /// Until all of them had executed fresh requests.
     pub rounds_to_service: u32,

@@ -1,8 +1,9 @@
 //! A run that a test drives by hand: an exact start state, then one asynchronous round after the other.
 
 use daruma_adversary::Behaviour;
+use daruma_engine::laboratory::Standing;
 use daruma_engine::{Engine, Status};
-use daruma_types::{CertifiedBlock, Height, ReplicaId, Transaction};
+use daruma_types::{CertifiedBlock, Height, Place, ReplicaId, Transaction};
 
 use super::rounds::Rounds;
 use super::{Event, World};
@@ -99,6 +100,20 @@ impl Rig<'_> {
         found
     }
 
+    /// Lets events happen until `holds` does, looked at after every one, for `rounds_max` rounds at most;
+    /// whether it came to hold.
+    pub fn until_event(&mut self, rounds_max: u32, mut holds: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.rounds() + rounds_max;
+        loop {
+            if holds(self) {
+                return true;
+            }
+            if self.rounds() >= end || !self.step() {
+                return false;
+            }
+        }
+    }
+
     /// Every replica that is not Byzantine now.
     #[must_use]
     pub fn correct(&self) -> Vec<ReplicaId> {
@@ -128,6 +143,18 @@ impl Rig<'_> {
         #[expect(clippy::unwrap_used, reason = "said in the documentation")]
         let running = self.world.replicas[id.index()].running.as_ref().unwrap();
         running.engine.status()
+    }
+
+    /// The same in short, and where it is in the Coordination Automaton, if there is one.
+    ///
+    /// # Panics
+    /// If the replica is down.
+    #[must_use]
+    pub fn standing(&self, id: ReplicaId) -> (Standing, Option<Place>) {
+        #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+        let running = self.world.replicas[id.index()].running.as_ref().unwrap();
+        let place = running.engine.automaton().map(|(state, _)| state.place(id));
+        (running.engine.standing(), place)
     }
 
     /// The blocks that a replica executed, in order.
@@ -167,8 +194,13 @@ impl Rig<'_> {
 
     /// From now on a replica is Byzantine in this way; with none, it is honest again.
     pub fn behave(&mut self, id: ReplicaId, behaviour: Option<Behaviour>) {
+        self.behave_by_chance(id, behaviour, u64::from(id.0));
+    }
+
+    /// The same, with what it leaves to chance decided by `seed`.
+    pub fn behave_by_chance(&mut self, id: ReplicaId, behaviour: Option<Behaviour>, seed: u64) {
         let replica = &mut self.world.replicas[id.index()];
-        replica.adversary = behaviour.map(|behaviour| behaviour.adversary(u64::from(id.0)));
+        replica.adversary = behaviour.map(|behaviour| behaviour.adversary(seed));
         replica.correct = behaviour.is_none();
         (replica.transient, replica.tainted) = (true, true);
     }

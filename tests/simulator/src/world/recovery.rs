@@ -1,15 +1,19 @@
 //! The way back to service from an arbitrary state, stage by stage, measured in rounds.
 
 use daruma_engine::laboratory::Standing;
-use daruma_types::{Statement, View};
+use daruma_types::{Establishment, Statement, View};
 
 use super::{Event, World};
-use crate::Invariant;
-use crate::arbitrary::{Rhythm, Start, convergence_rounds_max};
+use crate::arbitrary::{Rhythm, Start, convergence_rounds_max, view_rounds_max};
 use crate::scheme::{Keys, Role};
+use crate::{Invariant, Plan};
 
 /// Rounds through which a cluster that has recovered must stay as it is.
 const CLOSURE_ROUNDS: u32 = 100;
+
+/// Rounds through which, under the paper's views, one that lies may keep a primary that serves from voting,
+/// each time it tells a higher ballot: the primary takes it, and collects reports anew.
+const LAPSE_ROUNDS: u32 = 8;
 
 /// Rounds through which a primary is away, if the others cannot serve without it.
 const AWAY_ROUNDS: u32 = 3;
@@ -37,7 +41,7 @@ pub(super) struct Recovery {
     stage: Stage,
     /// When the arbitrary state was set.
     since_us: u64,
-    /// The first round at whose end all were in one view, active.
+    /// The first round at whose end all served one view.
     common: Option<u32>,
     /// The nonce of the requests that must be executed next.
     nonce: u64,
@@ -47,12 +51,14 @@ pub(super) struct Recovery {
     trusted: bool,
     /// Whether something was repaired since the last round.
     disturbed: bool,
+    /// Rounds in a row at whose ends not all voted.
+    lapse: u32,
 }
 
 impl Recovery {
     pub(super) fn new(since_us: u64) -> Self {
         let (stage, common, away) = (Stage::Converging, None, None);
-        Self { stage, since_us, common, nonce: 0, away, trusted: false, disturbed: false }
+        Self { stage, since_us, common, nonce: 0, away, trusted: false, disturbed: false, lapse: 0 }
     }
 
     /// Whether the checks of agreement wait for convergence.
@@ -120,10 +126,17 @@ impl World<'_> {
         // One that suspects the primary for good reason, and a Byzantine one with it, are enough to keep
         // the former from serving it; the others go on.
         let served = !self.plan.byzantine.is_empty() || standings.iter().all(|s| s.serves);
-        let healthy = common.filter(|_| level && served);
+        let healthy = common.filter(|view| self.enough_vote(&standings, *view) && level && served);
+        let view = common.filter(|_| served);
+        if let (Some(_), Some(recovery)) = (healthy, &mut self.recovery) {
+            recovery.lapse = 0;
+        }
         match stage {
             Stage::Converging => self.converging(done, healthy),
-            Stage::Settled { since, view } => self.settled(done, since, view, healthy),
+            Stage::Settled { since, view: settled } => {
+                let stays = healthy == Some(settled) || (view == Some(settled) && self.may_lapse());
+                self.settled(done, since, settled, stays);
+            }
             Stage::Failing { since } => self.failing(done, since, healthy),
         }
         if done.is_multiple_of(REPEAT_ROUNDS) && stage_waits(stage) {
@@ -131,13 +144,38 @@ impl World<'_> {
         }
     }
 
+    /// Whether all vote. Under the paper's views a Byzantine primary may leave out some, whose ballot is above
+    /// its own: it alone can bring them back, and what the others commit is executed by all.
+    fn enough_vote(&self, standings: &[Standing], view: View) -> bool {
+        let voting = standings.iter().filter(|standing| standing.active).count();
+        let thresholds = self.committee.thresholds();
+        let led_by_byzantine = !self.replicas[thresholds.primary(view.0).index()].correct
+            && matches!(self.plan.establishment, Establishment::Automaton { .. });
+        voting == standings.len() || (led_by_byzantine && voting >= thresholds.joining())
+    }
+
+    /// Whether the view that stays may be without votes for one round more.
+    fn may_lapse(&mut self) -> bool {
+        let lies = !self.plan.byzantine.is_empty()
+            && matches!(self.plan.establishment, Establishment::Automaton { .. });
+        let Some(recovery) = &mut self.recovery else { return false };
+        recovery.lapse += 1;
+        lies && recovery.lapse <= LAPSE_ROUNDS
+    }
+
     fn rounds_max(&self) -> u32 {
-        let promised = convergence_rounds_max(&self.plan.local, self.plan.thresholds);
+        let Plan { local, thresholds, establishment, .. } = self.plan;
+        let promised = convergence_rounds_max(local, *thresholds, *establishment);
         self.plan.rounds_max.unwrap_or(promised)
     }
 
     fn converging(&mut self, done: u32, healthy: Option<View>) {
-        if let (Some(view), true) = (healthy, self.served()) {
+        let view_rounds_max = view_rounds_max(self.plan.establishment);
+        let in_no_view = self.recovery.as_ref().is_some_and(|recovery| recovery.common.is_none());
+        if self.plan.byzantine.is_empty() && in_no_view && done > view_rounds_max {
+            let what = format!("no common view after {done} rounds{}", self.standings_of_all());
+            self.broken((Invariant::Convergence, what));
+        } else if let (Some(view), true) = (healthy, self.served()) {
             let Some(recovery) = &mut self.recovery else { return };
             recovery.stage = Stage::Settled { since: done, view };
             self.stats.rounds_to_settle = done;
@@ -176,10 +214,10 @@ impl World<'_> {
     }
 
     /// What a faulty detector still counted may move the view once more, within the bound.
-    fn settled(&mut self, done: u32, since: u32, view: View, healthy: Option<View>) {
+    fn settled(&mut self, done: u32, since: u32, view: View, stays: bool) {
         let Some(recovery) = &mut self.recovery else { return };
         let disturbed = std::mem::take(&mut recovery.disturbed);
-        let undisturbed = healthy == Some(view) && !disturbed;
+        let undisturbed = stays && !disturbed;
         if !undisturbed && done <= self.rounds_max() {
             let Some(recovery) = &mut self.recovery else { return };
             recovery.stage = Stage::Converging;
@@ -237,7 +275,7 @@ const fn stage_waits(stage: Stage) -> bool {
 /// The view in which all serve, if there is one.
 fn common_view(standings: &[Standing]) -> Option<View> {
     let first = standings.first()?;
-    let all = standings.iter().all(|s| s.view == first.view && s.phase == 0 && s.active);
+    let all = standings.iter().all(|s| s.view == first.view && s.phase == 0 && s.settled);
     all.then_some(first.view)
 }
 
