@@ -141,9 +141,20 @@ fn c_p05_a_network_that_falls_apart_at_any_step_of_a_change_or_a_reset_serves_ag
                 let served = |rig: &Rig<'_>| healthy(rig) && all_executed(rig, &["after"]);
                 assert!(rig.until(bound(n, establishment), served).is_some(), "{told}");
             });
-            assert!(steps >= u32::from(n), "{establishment:?} {what:?}: {steps} steps");
+            // The certified views repair what is proven in one step, without a way through others.
+            let least = if establishment == Establishment::Certified { 1 } else { 4 };
+            assert!(steps >= least * u32::from(n), "{establishment:?} {what:?}: {steps} steps");
         }
     }
+}
+
+/// Every behaviour, and the one that changes its own at every message or so in some ways more. Twins are
+/// two instances, not one that turns.
+fn turns() -> Vec<(Behaviour, u64)> {
+    let one = |behaviour: &Behaviour| *behaviour != Behaviour::Twins;
+    let mut turns: Vec<_> = Behaviour::ALL.into_iter().filter(one).map(|b| (b, 0)).collect();
+    turns.extend((1..5).map(|seed| (Behaviour::Chameleon, seed)));
+    turns
 }
 
 #[test]
@@ -151,17 +162,11 @@ fn c_z11_one_that_turns_byzantine_at_any_step_of_a_change_keeps_nobody_from_a_vi
     // The primary that is left, the one that is next, and one that is neither.
     for liar in [0, 1, 3].map(ReplicaId) {
         for (n, establishment) in KINDS {
-            for (seed, behaviour) in [
-                (0, Behaviour::Chameleon),
-                (1, Behaviour::Chameleon),
-                (0, Behaviour::Liar),
-                (0, Behaviour::DifferentViews),
-                (0, Behaviour::TwoFaced),
-            ] {
+            for (behaviour, seed) in turns() {
                 let watched = ReplicaId((liar.0 + 1) % n);
                 let what = Stirred::Change;
-                at_each_step(n, establishment, what, &[watched], |rig, _, steps| {
-                    rig.behave_by_chance(liar, Some(behaviour), u64::from(steps) * 2 + seed);
+                let steps = at_each_step(n, establishment, what, &[watched], |rig, _, steps| {
+                    rig.behave_by_chance(liar, Some(behaviour), u64::from(steps) * 8 + seed);
                     let all = rig.correct();
                     rig.submit(&all, 0, 1, "after");
                     let served = |rig: &Rig<'_>| in_one_view(rig) && all_executed(rig, &["after"]);
@@ -169,6 +174,7 @@ fn c_z11_one_that_turns_byzantine_at_any_step_of_a_change_keeps_nobody_from_a_vi
                     let name = behaviour.name();
                     assert!(taken.is_some(), "{establishment:?} {liar} {name} {seed} {steps}");
                 });
+                assert!(steps >= 3, "{establishment:?}: {steps} steps");
             }
         }
     }
