@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::spread::Spread;
 use crate::{Outcome, Plan, ShrinkSettings, Shrunken, Stats, Violation, cpu_time, limits, shrink};
@@ -100,13 +100,15 @@ pub struct SearchSettings {
     pub threads: Option<NonZero<usize>>,
     /// Failures after which no further seed is begun.
     pub failures_max: usize,
+    /// Time after which no further seed is begun; none to run them all.
+    pub duration: Option<Duration>,
     /// Make the plans of the first failures smaller; none to leave them as they are.
     pub shrink: Option<ShrinkSettings>,
 }
 
 impl Default for SearchSettings {
     fn default() -> Self {
-        Self { threads: None, failures_max: usize::MAX, shrink: None }
+        Self { threads: None, failures_max: usize::MAX, duration: None, shrink: None }
     }
 }
 
@@ -121,13 +123,16 @@ pub fn search(
     let threads = settings.threads.unwrap_or(cores).get();
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
+    let begun = Instant::now();
+    let time_left = || settings.duration.is_none_or(|duration| begun.elapsed() < duration);
     let mut summary = Summary::default();
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel(threads);
         for _ in 0..threads {
             let (sender, next, stop, plan) = (sender.clone(), &next, &stop, &plan);
+            let time_left = &time_left;
             scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
+                while time_left() && !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end {
                         break;

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -39,6 +40,10 @@ pub struct Arguments {
     /// Threads [default: as many as there are cores].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
+    /// Begin no further seed after so many seconds: for a search that lasts as long as one likes.
+    #[arg(long, value_name = "S", conflicts_with = "replay")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    duration_s: Option<u64>,
     /// Begin no further seed after so many failures: more of them say no more.
     #[arg(long, value_name = "N", default_value_t = 20)]
     failures_max: usize,
@@ -89,6 +94,7 @@ impl Arguments {
         SearchSettings {
             threads: self.jobs,
             failures_max: self.failures_max,
+            duration: self.duration_s.map(Duration::from_secs),
             shrink: shrinks.then(ShrinkSettings::default),
         }
     }

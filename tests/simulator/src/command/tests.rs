@@ -71,6 +71,8 @@ fn arguments_that_make_no_sense_are_told_what_would() {
         ("--replay x --faulty 1", "cannot be used with"),
         ("--plans x --no-shrink", "cannot be used with"),
         ("--jobs 0", "zero"),
+        ("--duration-s 0", "is not in 1.."),
+        ("--replay x --duration-s 1", "cannot be used with"),
     ] {
         let error = refused(arguments);
         assert!(error.contains(advice), "{arguments}: {error}");
@@ -252,4 +254,12 @@ fn a_failure_is_reported_with_a_smaller_plan_that_a_shell_can_replay() {
     assert_eq!(Plan::from_text(&text.join("\n")), Ok(shrunken.plan.clone()));
     let json = report.json();
     assert_eq!(json["failed"][0]["shrunken"]["plan"], shrunken.plan.to_text());
+}
+
+#[test]
+fn a_search_with_a_duration_begins_no_seed_after_it() {
+    let seeds = format!("0..{}", u64::MAX);
+    let (lines, result) = ran(&format!("--scenario calm --seeds {seeds} --duration-s 1 --jobs 1"));
+    assert_eq!(result, Ok(true), "{lines:?}");
+    assert!(lines.last().is_some_and(|line| line.contains(" runs, 0 failed")), "{lines:?}");
 }
