@@ -286,11 +286,13 @@ mod tests {
     }
 
     fn told(out: Outbox) -> Vec<SignerSet> {
-        let signers = |effect| match effect {
-            Effect::Attested(certificate) => Some(certificate.signers),
-            _ => None,
-        };
-        out.into_effects().into_iter().filter_map(signers).collect()
+        let mut told = Vec::new();
+        for effect in out.into_effects() {
+            if let Effect::Attested(certificate) = effect {
+                told.push(certificate.signers);
+            }
+        }
+        told
     }
 
     #[test]

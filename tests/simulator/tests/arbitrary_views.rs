@@ -85,7 +85,9 @@ fn c_m02_under_the_papers_views_every_behaviour_beside_arbitrary_memories_is_sur
 fn c_m04_under_the_papers_views_each_variable_alone_at_each_extreme() {
     for (establishment, faulty) in [(PLAIN, 1), (DETECTED, usize::MAX)] {
         let variables = variables(establishment);
-        let own = |name: &&str| ["automaton.", "ballots.", "detector."].iter().any(|m| name.starts_with(m));
+        let own = |name: &&str| {
+            ["automaton.", "ballots.", "detector."].iter().any(|m| name.starts_with(m))
+        };
         let (own, others): (Vec<_>, Vec<_>) = variables.into_iter().partition(own);
         assert!(own.len() >= 20 && others.len() >= 45, "{own:?} {others:?}");
         // The other modules hold the same with and without the detector.

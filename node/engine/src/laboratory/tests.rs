@@ -147,14 +147,12 @@ fn exchanged_memories_leave_each_replica_its_name() {
     let (mut one, mut two) = (named(1), named(2));
     one.swap(&mut two);
     for (own, engine) in [(1, &mut one), (2, &mut two)] {
-        let said: Vec<Place> = engine
-            .step(crate::Input::Tick { now_ms: 1 })
-            .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Send { message: Message::Coordination(said), .. } => Some(said.own),
-                _ => None,
-            })
-            .collect();
+        let mut said = Vec::new();
+        for effect in engine.step(crate::Input::Tick { now_ms: 1 }) {
+            if let Effect::Send { message: Message::Coordination(coordination), .. } = effect {
+                said.push(coordination.own);
+            }
+        }
         assert_eq!(said, [places[own]; 5], "each speaks of its own place");
     }
 }

@@ -38,6 +38,8 @@ pub(super) fn together(summary: &Summary) -> Group {
 }
 
 type Figure = fn(&Group) -> String;
+type Share = fn(&Spread) -> Option<u64>;
+type Spreading = fn(&Group) -> &Spread;
 
 /// What is told of each group, in order.
 const FIGURES: &[(&str, Figure)] = &[
@@ -57,7 +59,7 @@ const FIGURES: &[(&str, Figure)] = &[
 ];
 
 /// What is told of how a number spreads over the runs.
-const SHARES: [(&str, fn(&Spread) -> Option<u64>); 4] = [
+const SHARES: [(&str, Share); 4] = [
     ("median", Spread::median),
     ("90%", |spread| spread.at_most(90)),
     ("99%", |spread| spread.at_most(99)),
@@ -65,7 +67,7 @@ const SHARES: [(&str, fn(&Spread) -> Option<u64>); 4] = [
 ];
 
 /// Numbers of which each run has one: how long it took until all was well.
-const SPREADS: [(&str, fn(&Group) -> &Spread); 3] = [
+const SPREADS: [(&str, Spreading); 3] = [
     ("convergence, ms", |group| &group.quiet_ms),
     ("common view, rounds", |group| &group.view_rounds),
     ("convergence, rounds", |group| &group.rounds),

@@ -334,9 +334,7 @@ fn a_wish_without_a_suspicion_behind_it_is_withdrawn_in_service_and_kept_out_of_
     coordinator.want_no_change();
     assert!(!coordinator.place().change);
     // Three have gone on: this one must follow, and its wish counts.
-    for gone in 1..4 {
-        known[gone] = place(1, pair(1, 2));
-    }
+    known[1..4].fill(place(1, pair(1, 2)));
     let mut coordinator = seen_by_all(&known);
     coordinator.want_no_change();
     assert!(coordinator.place().change);
