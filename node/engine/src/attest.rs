@@ -39,6 +39,28 @@ struct Entry {
     diverged: bool,
 }
 
+impl Entry {
+    /// Attestations of this statement.
+    fn equal_to(&self, statement: Statement) -> impl Iterator<Item = &Attestation> {
+        self.held.iter().flatten().filter(move |held| held.statement == statement)
+    }
+
+    /// Drops the attestations of this statement that are not what they say.
+    fn drop_forged(&mut self, statement: Statement, height: Height, context: &Context) {
+        let (committee, verifier) = (&context.committee, context.verifier.as_ref());
+        for (index, place) in self.held.iter_mut().enumerate() {
+            let forged = |held: &Attestation| {
+                held.replica.index() != index
+                    || held.statement.height != height
+                    || held.verify(committee, verifier).is_err()
+            };
+            if place.as_ref().is_some_and(|held| held.statement == statement && forged(held)) {
+                *place = None;
+            }
+        }
+    }
+}
+
 /// State of the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attestations {
@@ -152,10 +174,19 @@ impl Attestations {
         let Some(entry) = self.entries.get_mut(&height) else { return };
         let Some(Some(own)) = entry.held.get(context.own.index()) else { return };
         let own = own.statement;
-        let equal = || entry.held.iter().flatten().filter(|a| a.statement == own);
-        let (held, count) = (entry.held.iter().flatten().count(), equal().count());
         let due = [thresholds.weak(), thresholds.quorum()];
-        if due.iter().any(|due| count >= *due && entry.told < *due) {
+        let due = |entry: &Entry| {
+            let count = entry.equal_to(own).count();
+            due.iter().any(|due| count >= *due && entry.told < *due)
+        };
+        if due(entry) {
+            // They were checked when they came, but memory can change; and what is told goes to clients
+            // and to the disk.
+            entry.drop_forged(own, height, context);
+        }
+        let equal = || entry.equal_to(own);
+        let (held, count) = (entry.held.iter().flatten().count(), equal().count());
+        if due(entry) {
             out.push(Effect::Attested(StateCertificate {
                 statement: own,
                 signers: equal().map(|a| a.replica).collect(),
@@ -248,7 +279,7 @@ impl Attestations {
 mod tests {
     use super::*;
     use crate::fixtures::{CHAIN, context, key};
-    use daruma_types::{Hash, Signature};
+    use daruma_types::{Hash, Signature, SignerSet};
 
     fn attestation(height: u64, id: u16) -> Attestation {
         let statement = Statement {
@@ -321,5 +352,38 @@ mod tests {
         attestations.record(attestation(far, 2), &context);
         assert!(attestations.repair(Height(9), false, &context));
         assert!(!attestations.entries.contains_key(&Height(far)));
+    }
+
+    fn attestation(replica: u16, statement: Statement) -> Attestation {
+        Attestation::sign(statement, ReplicaId(replica), CHAIN, &key(replica))
+    }
+
+    fn told(out: Outbox) -> Vec<SignerSet> {
+        let mut told = Vec::new();
+        for effect in out.into_effects() {
+            if let Effect::Attested(certificate) = effect {
+                told.push(certificate.signers);
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn an_attestation_that_only_memory_made_is_told_to_nobody() {
+        let context = context(4);
+        let (height, hash) = (Height(1), Hash([1; 32]));
+        let statement = Statement { height, block: hash, state_root: hash, receipts_root: hash };
+        let other = Statement { state_root: Hash::default(), ..statement };
+        let mut attestations = Attestations::new(Height(0));
+        attestations.on_executed(statement, &context, &mut Outbox::default());
+        let forged = Attestation { statement, ..attested(2, other) };
+        attestations.record(forged, &context);
+        let mut out = Outbox::default();
+        attestations.evaluate(height, &context, &mut out);
+        assert_eq!(told(out), [], "its own, and one that nobody made");
+        let mut out = Outbox::default();
+        attestations.record(forged, &context);
+        attestations.on_attestation(attested(0, statement), &context, &mut out);
+        assert_eq!(told(out), [[0, 1].map(ReplicaId).into_iter().collect::<SignerSet>()]);
     }
 }

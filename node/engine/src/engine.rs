@@ -473,6 +473,8 @@ impl Engine {
         let demands = self.views.demands();
         if self.monitor.decide(demands, self.context.thresholds()) {
             self.views.demand_change(&self.replication, &self.context, out);
+        } else {
+            self.views.withdraw_demand();
         }
         self.replication.serve(self.monitor.serves() && self.views.serving().is_some());
     }

@@ -4,7 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::format;
 
-use daruma_types::{ChainId, Committee, Ed25519, Hash, Replica, ReplicaId, SecretKey, Signer};
+use daruma_types::{
+    ChainId, Committee, Ed25519, Establishment, Hash, Replica, ReplicaId, SecretKey, Signer,
+    Thresholds,
+};
 
 use crate::config::{ChainLimits, Context, LocalLimits};
 
@@ -14,14 +17,20 @@ pub(crate) fn key(replica: u16) -> SecretKey {
     SecretKey::from_bytes(&[replica as u8 + 1; 32])
 }
 
-/// Replica 1 of `replicas`, with real keys.
+/// Replica 1 of `replicas`, with real keys, under the certified view establishment.
 pub(crate) fn context(replicas: u16) -> Context {
+    context_with(replicas, Establishment::Certified)
+}
+
+/// The same under another view establishment.
+pub(crate) fn context_with(replicas: u16, establishment: Establishment) -> Context {
     let members: Vec<Replica> = (0..replicas)
         .map(|id| Replica { name: format!("r{id}"), key: key(id).public_key() })
         .collect();
-    let faulty_max = daruma_types::Thresholds::largest_faulty(members.len());
+    let faulty_max = Thresholds::largest_faulty_with(members.len(), establishment);
+    let committee = Committee::new(CHAIN, faulty_max, members).unwrap();
     Context {
-        committee: Arc::new(Committee::new(CHAIN, faulty_max, members).unwrap()),
+        committee: Arc::new(committee.with_establishment(establishment).unwrap()),
         own: ReplicaId(1),
         signer: Arc::new(key(1)),
         verifier: Arc::new(Ed25519),

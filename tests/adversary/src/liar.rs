@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use daruma_types::{Attestation, Ballot, Height, Message, ReplicaId, SignerSet, Summary, View};
+use daruma_types::{
+    Attestation, Ballot, Height, Message, Place, ReplicaId, SignerSet, Summary, View, ViewPair,
+};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -57,6 +59,21 @@ impl Liar {
     }
 }
 
+impl Liar {
+    /// A place in which a correct replica could be, another one each time it is asked for.
+    fn place(&mut self, views: u16) -> Place {
+        let next = self.random.random_range(0..views);
+        let other = self.random.random_range(0..views);
+        let phase = self.random.random_range(0..=1);
+        let pair = match (phase, self.random.random_range(0..4)) {
+            (_, 0) => ViewPair { current: None, next: 0 },
+            (0, _) => ViewPair::settled(next),
+            _ => ViewPair { current: (other != next).then_some(other), next },
+        };
+        Place { phase, pair, change: self.random.random(), witness: self.random.random_bool(0.8) }
+    }
+}
+
 impl Adversary for Liar {
     fn outgoing(
         &mut self,
@@ -67,6 +84,17 @@ impl Adversary for Liar {
         let chain = around.committee.chain();
         let lie = match &*message {
             Message::Summary(honest) => Message::Summary(self.summary(honest)),
+            Message::Coordination(honest) => {
+                let views = around.committee.thresholds().replicas() as u16;
+                let mut said = *honest;
+                if self.random.random_bool(0.7) {
+                    said.own = self.place(views);
+                }
+                if self.random.random_bool(0.3) {
+                    said.echo = self.place(views);
+                }
+                Message::Coordination(said)
+            }
             Message::Report(honest) => Message::Report(denial(honest.ballot, around)),
             Message::Attestation(honest) => {
                 let mut statement = honest.statement;

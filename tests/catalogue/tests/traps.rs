@@ -1,17 +1,18 @@
-//! What the published prototype does wrong and a port must not (the test catalogue's traps). Those that
-//! are about view establishment (b) are in `coordination.rs`; 2 is the rest of A31 in `monitoring.rs`.
+//! What the published prototype does wrong and a port must not (the test catalogue's traps). Trap 1
+//! is about the paper's automaton alone, and in the engine's own tests; 2 is the rest of A31 in
+//! `monitoring.rs`, and here for the paper's views.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use daruma_catalogue::{
-    NEVER_ROUNDS, REQUEST_ROUNDS_MAX, RHYTHMS, VIEW_ROUNDS_MAX, all_executed, all_in_view,
-    consistent, healthy, in_view, plan, six,
+    CHANGE_ROUNDS_MAX, DETECTION_ROUNDS_MAX, NEVER_ROUNDS, REQUEST_ROUNDS_MAX, RHYTHMS,
+    VIEW_ROUNDS_MAX, all_executed, all_in_view, consistent, healthy, in_view, plan, six,
 };
-use daruma_simulator::{Behaviour, Plan};
-use daruma_types::ReplicaId;
+use daruma_simulator::{Behaviour, Plan, Rig};
+use daruma_types::{Establishment, ReplicaId};
 
 /// Trap 3: some believe that a view change goes on, others do not.
 #[test]
-fn trap_3_replicas_that_disagree_on_whether_the_ballot_is_active_serve_again() {
+fn c_m09_trap_3_replicas_that_disagree_on_whether_the_ballot_is_active_serve_again() {
     for pattern in ["TFTFTF", "TTTTFF", "FTFTFT", "TTTTTF", "TFFFTF"] {
         for silent in [false, true] {
             for rhythm in RHYTHMS {
@@ -34,6 +35,59 @@ fn trap_3_replicas_that_disagree_on_whether_the_ballot_is_active_serve_again() {
                 });
             }
         }
+    }
+}
+
+/// The paper's views, with and without its detector, and six replicas in view 0.
+fn under_the_papers_views(seed: u64, story: impl Fn(&mut Rig<'_>, &str)) {
+    for event_driven_fd in [false, true] {
+        for rhythm in RHYTHMS {
+            let plan = six(seed).establishment(Establishment::Automaton { event_driven_fd });
+            plan.drive(rhythm, |rig| {
+                assert!(rig.until(2 * VIEW_ROUNDS_MAX, healthy).is_some());
+                story(rig, &format!("detector {event_driven_fd} {rhythm:?}"));
+                assert_eq!(consistent(rig), None);
+            });
+        }
+    }
+}
+
+/// Trap 3, as it was found: in the paper's own views.
+#[test]
+fn c_m09_trap_3_the_papers_views_serve_again_when_replicas_disagree_on_whether_votes_are_cast() {
+    for pattern in ["TFTFTF", "TTTTFF", "FTFTFT", "TTTTTF", "TFFFTF"] {
+        for silent in [false, true] {
+            under_the_papers_views(4, |rig, told| {
+                for (id, flag) in rig.correct().into_iter().zip(pattern.chars()) {
+                    if flag == 'T' {
+                        rig.engine(id).deactivate();
+                    }
+                }
+                if silent {
+                    rig.behave(ReplicaId(5), Some(Behaviour::Silent));
+                }
+                rig.run(10);
+                let all = rig.correct();
+                rig.submit(&all, 0, 1, "served");
+                let done = rig.until(2 * 65, |rig| all_executed(rig, &["served"]));
+                assert!(done.is_some(), "{pattern} silent {silent} {told}");
+            });
+        }
+    }
+}
+
+/// Trap 2, in the paper's own views.
+#[test]
+fn c_m09_trap_2_the_papers_views_replace_a_primary_whose_assignments_come_to_nothing() {
+    for behaviour in [Behaviour::ReuseHeights, Behaviour::OutOfBound, Behaviour::AssignDifferent] {
+        under_the_papers_views(3, |rig, told| {
+            rig.behave(ReplicaId(0), Some(behaviour));
+            let all = rig.correct();
+            rig.submit(&all, 0, 1, "served");
+            let rounds = DETECTION_ROUNDS_MAX * 3 + 2 * CHANGE_ROUNDS_MAX + REQUEST_ROUNDS_MAX;
+            let done = rig.until(rounds, |rig| all_executed(rig, &["served"]));
+            assert!(done.is_some(), "{} {told}", behaviour.name());
+        });
     }
 }
 

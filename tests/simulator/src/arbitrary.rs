@@ -7,8 +7,8 @@
 //! With other settings a round is as long as the longest of these loops.
 
 use daruma_engine::LocalLimits;
-use daruma_engine::laboratory::{Scope, Values};
-use daruma_types::Thresholds;
+use daruma_engine::laboratory::{APART_ROUNDS, LONE_ROUNDS, Scope, Values};
+use daruma_types::{Establishment, Thresholds};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -67,8 +67,7 @@ pub struct ArbitraryStart {
 /// Microseconds of a unit of [`Rhythm`], which is a tick.
 pub(crate) const UNIT_US: u64 = 100_000;
 
-/// Asynchronous rounds from an arbitrary start until all correct replicas are settled in one view of
-/// establishment (a), at most, for any `n` and `f`.
+/// [`view_rounds_max`] of establishment (a), for any `n` and `f` and whatever up to `f` Byzantine replicas do.
 ///
 /// In the first round every replica throws out what does not prove itself, and tells where it is; by the
 /// end of the second whoever was behind the highest proof has it. Suspicions that memory held may then make
@@ -77,37 +76,78 @@ pub(crate) const UNIT_US: u64 = 100_000;
 /// which only a Byzantine replica held and shows to one replica, goes round in two.
 pub const VIEW_ROUNDS_MAX: u32 = 8;
 
-/// Asynchronous rounds from an arbitrary start to common service, at most.
+/// Asynchronous rounds from an arbitrary start until all correct replicas are settled in one view for the
+/// first time, at most (the catalogue's `B_ve`); under the paper's automaton where no Byzantine replica
+/// interferes.
+///
+/// Certificates need a message there and one back from whoever lacks them: [`VIEW_ROUNDS_MAX`]. The paper's
+/// automaton takes a step at a time, each witnessed over some ticks, and may reset first.
+#[must_use]
+pub const fn view_rounds_max(establishment: Establishment) -> u32 {
+    match establishment {
+        Establishment::Certified => VIEW_ROUNDS_MAX,
+        Establishment::Automaton { .. } => 32,
+    }
+}
+
+/// Asynchronous rounds from an arbitrary start to common service, at most, with up to `f` Byzantine
+/// replicas.
 ///
 /// A common view takes [`VIEW_ROUNDS_MAX`], and a correct primary that can work as long again for its
 /// new-view. What is proven and still of no use, such as a
 /// replayed report of blocks that nobody has, costs the patience of the failure detector: its longest,
 /// as memory may hold any, once for each primary that cannot work, and once more for the view that was
 /// found. A token takes up to `3` rounds there and back.
+///
+/// Under the paper's views each of these views takes as long as one takes from anywhere, and a Byzantine
+/// replica may first make some believe in a view of their own, which takes the watchdog's time to find
+/// out. In the view that stays, one replica may wait for its primary to come up to its ballot.
 #[must_use]
-pub const fn convergence_rounds_max(local: &LocalLimits, thresholds: Thresholds) -> u32 {
+pub const fn convergence_rounds_max(
+    local: &LocalLimits,
+    thresholds: Thresholds,
+    establishment: Establishment,
+) -> u32 {
     let tokens = if local.progress_tokens > local.beat_rounds {
         local.progress_tokens
     } else {
         local.beat_rounds
     };
     let views = thresholds.faulty_max() as u32 + 2;
-    3 * VIEW_ROUNDS_MAX + views * (VIEW_ROUNDS_MAX + 3 * tokens * local.patience_factor_max)
+    let patience = 3 * tokens * local.patience_factor_max;
+    match establishment {
+        Establishment::Certified => 3 * VIEW_ROUNDS_MAX + views * (VIEW_ROUNDS_MAX + patience),
+        Establishment::Automaton { .. } => {
+            let split = ROUNDS_PER_DETECTOR_ROUND * APART_ROUNDS;
+            let lone = ROUNDS_PER_DETECTOR_ROUND * LONE_ROUNDS;
+            lone + views * (view_rounds_max(establishment) + split + patience)
+        }
+    }
 }
+
+/// Asynchronous rounds in one round of the event-driven detector, which needs four exchanges of tokens, at
+/// most: an exchange takes one, or two where a message takes nearly a unit.
+const ROUNDS_PER_DETECTOR_ROUND: u32 = 6;
 
 impl Plan {
     /// The arbitrary start of this seed, with the largest `f` for `replicas`.
     #[must_use]
     pub fn arbitrary(seed: u64, replicas: usize) -> Self {
+        Self::arbitrary_under(seed, replicas, Establishment::Certified)
+    }
+
+    /// The same under this view establishment, and the largest `f` that it has for `replicas`.
+    #[must_use]
+    pub fn arbitrary_under(seed: u64, replicas: usize, establishment: Establishment) -> Self {
         let mut random = stream(seed, Purpose::Plan);
         let random = &mut random;
-        let calm = Self::calm(seed, replicas);
+        let calm = Self { establishment, ..Self::calm(seed, 1) }.replicas(replicas);
         let thresholds = calm.thresholds;
         let start = ArbitraryStart {
             blocks: random.random_range(0..=12),
             views: random.random_range(0..=4),
             faulty: faulty(thresholds, random),
-            scope: scope(random),
+            scope: scope(establishment, random),
             values: pick(
                 random,
                 &[
@@ -168,12 +208,15 @@ fn faulty(thresholds: Thresholds, random: &mut ChaCha8Rng) -> usize {
     pick(random, &[replicas, replicas, replicas, 1, thresholds.weak(), thresholds.strong()])
 }
 
-fn scope(random: &mut ChaCha8Rng) -> Scope {
-    let modules =
-        ["view.", "replication.", "monitor.", "links.", "pool.", "attest.", "engine.", "catch_up."];
+fn scope(establishment: Establishment, random: &mut ChaCha8Rng) -> Scope {
+    let views: &[&str] = match establishment {
+        Establishment::Certified => &["view."],
+        Establishment::Automaton { .. } => &["automaton.", "ballots.", "detector."],
+    };
+    let others = ["replication.", "monitor.", "links.", "pool.", "attest.", "engine.", "catch_up."];
     match random.random_range(0..10) {
         0..4 => Scope::All,
         4..8 => Scope::Some(pick(random, &[50, 200, 500, 800])),
-        _ => Scope::Named(pick(random, &modules)),
+        _ => Scope::Named(pick(random, &[views, &others].concat())),
     }
 }

@@ -50,9 +50,11 @@ mod trace;
 mod twin_phases;
 mod world;
 
-pub use arbitrary::{ArbitraryStart, Rhythm, Start, VIEW_ROUNDS_MAX, convergence_rounds_max};
+pub use arbitrary::{
+    ArbitraryStart, Rhythm, Start, VIEW_ROUNDS_MAX, convergence_rounds_max, view_rounds_max,
+};
 pub use daruma_adversary::{self as adversary, Adversary, Behaviour, Window};
-pub use daruma_engine::laboratory::{Scope, Values};
+pub use daruma_engine::laboratory::{Scope, Standing, Values};
 pub use fault::{Fault, Pairs, Scheduled};
 pub use fault_kinds::{FaultKind, FaultKinds};
 pub use network::{LinkSettings, Weather};

@@ -47,6 +47,8 @@ pub struct Group {
     pub quiet_ms: Spread,
     /// Rounds from an arbitrary start to service, of each run that had one and broke no rule.
     pub rounds: Spread,
+    /// Rounds from an arbitrary start until all correct replicas were in one view, in the same runs.
+    pub view_rounds: Spread,
 }
 
 impl Group {
@@ -59,6 +61,7 @@ impl Group {
             self.quiet_ms.add(outcome.stats.quiet_us / 1000);
             if outcome.stats.rounds_to_service > 0 {
                 self.rounds.add(u64::from(outcome.stats.rounds_to_service));
+                self.view_rounds.add(u64::from(outcome.stats.rounds_to_view));
             }
         }
     }
@@ -71,6 +74,7 @@ impl Group {
         self.stats.add(&other.stats);
         self.quiet_ms.merge(&other.quiet_ms);
         self.rounds.merge(&other.rounds);
+        self.view_rounds.merge(&other.view_rounds);
     }
 }
 

@@ -25,11 +25,17 @@ impl Spread {
     /// The value in the middle, the lower one of two; none if nothing was seen.
     #[must_use]
     pub fn median(&self) -> Option<u64> {
+        self.at_most(50)
+    }
+
+    /// The least value that so many per cent of all values do not exceed; none if nothing was seen.
+    #[must_use]
+    pub fn at_most(&self, percent: u64) -> Option<u64> {
         let all: u64 = self.seen.values().sum();
         let mut before = 0;
         self.seen.iter().find_map(|(value, times)| {
             before += times;
-            (2 * before >= all).then_some(*value)
+            (100 * before >= percent * all).then_some(*value)
         })
     }
 
@@ -63,6 +69,16 @@ mod tests {
             assert_eq!(of(values).median(), median, "{values:?}");
             assert_eq!(of(values).largest(), values.iter().max().copied());
         }
+    }
+
+    #[test]
+    fn so_many_per_cent_of_all_values_are_no_larger() {
+        let hundred: Vec<u64> = (1..=100).collect();
+        for percent in [1, 50, 90, 99, 100] {
+            assert_eq!(of(&hundred).at_most(percent), Some(percent));
+        }
+        assert_eq!(of(&[3, 4]).at_most(99), Some(4));
+        assert_eq!(of(&[]).at_most(99), None);
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn an_intact_memory_serves_at_once() {
 }
 
 #[test]
-fn from_arbitrary_memories_service_comes_back_within_the_stated_rounds() {
+fn c_m01_from_arbitrary_memories_service_comes_back_within_the_stated_rounds() {
     let mut rounds: Vec<u32> = Vec::new();
     for seed in 0..60 {
         let outcome = holds(&Plan::arbitrary(seed, 4));
@@ -106,7 +106,7 @@ fn from_arbitrary_memories_service_comes_back_within_the_stated_rounds() {
 }
 
 #[test]
-fn every_behaviour_beside_arbitrary_memories_is_survived() {
+fn c_m02_every_behaviour_beside_arbitrary_memories_is_survived() {
     for (seed, behaviour) in (0..).zip(Behaviour::ALL) {
         let start = ArbitraryStart { scope: Scope::All, ..INTACT };
         let byzantine = [(ReplicaId((seed % 4) as u16), behaviour)];
@@ -115,7 +115,7 @@ fn every_behaviour_beside_arbitrary_memories_is_survived() {
 }
 
 #[test]
-fn each_variable_alone_at_each_extreme_at_one_replica_and_at_all() {
+fn c_m04_each_variable_alone_at_each_extreme_at_one_replica_and_at_all() {
     for variable in VARIABLES {
         for values in [Values::Largest, Values::Zero, Values::Replayed] {
             for faulty in [1, usize::MAX] {

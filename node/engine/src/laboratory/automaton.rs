@@ -2,12 +2,18 @@
 
 use daruma_types::{Place, ViewPair};
 
-use super::Automaton;
+use super::{Automaton, AutomatonState, Coordinator, DetectorState};
 use crate::laboratory::{Garbage, Size};
 
 impl Garbage<'_> {
-    /// A place, mostly of a view that there is.
+    /// A place, mostly of a view that there is, or one that the history had.
     pub(crate) fn place(&mut self) -> Place {
+        let dictionary = self.dictionary;
+        if self.real()
+            && let Some(known) = self.pick(&dictionary.places)
+        {
+            return *known;
+        }
         let views = self.replicas as u64;
         let view = |g: &mut Self| g.small_number(&[0, 1, 2, views]) as u16;
         let next = view(self);
@@ -26,25 +32,41 @@ impl Automaton {
     /// Sets every variable.
     pub(super) fn scramble_all(&mut self, garbage: &mut Garbage<'_>) {
         let Self { coordinator, ballots, reset, observed } = self;
-        let state = &mut coordinator.state;
-        garbage.set("automaton.known", &mut state.known, |g| g.each(|g, _| g.place()));
-        garbage.set("automaton.echo", &mut state.echo, |g| {
-            g.each(|g, _| g.maybe(|g| Some(g.place())))
-        });
-        garbage.set("automaton.witness_set", &mut state.witness_set, Garbage::signers);
-        let detector = &mut coordinator.detector;
-        garbage.set("detector.round", &mut detector.round, |g| g.number(&[0]));
-        garbage.set("detector.exchanges", &mut detector.exchanges, |g| {
-            g.each(|g, _| g.small_number(&[4]))
-        });
-        garbage.set("detector.counted", &mut detector.counted, Garbage::signers);
-        garbage.set("detector.heard", &mut detector.heard, Garbage::signers);
-        garbage.set("detector.heard_before", &mut detector.heard_before, Garbage::signers);
-        garbage.set("detector.last_correct", &mut detector.last_correct, Garbage::signers);
-        garbage.set("detector.since_step", &mut detector.since_step, |g| g.small_number(&[3]));
-        garbage.set("detector.wanting", &mut detector.wanting, |g| g.small_number(&[3]));
-        garbage.set("detector.wishing", &mut detector.wishing, |g| g.small_number(&[96]));
-        garbage.set("automaton.flush", &mut coordinator.flush, Garbage::flag);
+        // Who this replica is, and how many there are, is not memory but configuration.
+        let Coordinator {
+            own: _,
+            thresholds: _,
+            state,
+            detector,
+            event_driven: _,
+            watchdog: _,
+            flush,
+        } = coordinator;
+        let AutomatonState { known, echo, witness_set } = state;
+        garbage.set("automaton.known", known, |g| g.each(|g, _| g.place()));
+        garbage.set("automaton.echo", echo, |g| g.each(|g, _| g.maybe(|g| Some(g.place()))));
+        garbage.set("automaton.witness_set", witness_set, Garbage::signers);
+        let DetectorState {
+            round,
+            exchanges,
+            counted,
+            heard,
+            heard_before,
+            last_correct,
+            since_step,
+            wanting,
+            apart,
+        } = detector;
+        garbage.set("detector.round", round, |g| g.number(&[0]));
+        garbage.set("detector.exchanges", exchanges, |g| g.each(|g, _| g.small_number(&[4])));
+        garbage.set("detector.counted", counted, Garbage::signers);
+        garbage.set("detector.heard", heard, Garbage::signers);
+        garbage.set("detector.heard_before", heard_before, Garbage::signers);
+        garbage.set("detector.last_correct", last_correct, Garbage::signers);
+        garbage.set("detector.since_step", since_step, |g| g.small_number(&[3]));
+        garbage.set("detector.wanting", wanting, |g| g.small_number(&[3]));
+        garbage.set("detector.apart", apart, |g| g.small_number(&[12]));
+        garbage.set("automaton.flush", flush, Garbage::flag);
         garbage.set("automaton.reset", reset, Garbage::flag);
         garbage.set("automaton.observed", observed, |g| (g.view(), g.small_number(&[0, 1]) as u8));
         ballots.scramble(garbage);

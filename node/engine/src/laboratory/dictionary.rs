@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use daruma_types::{
     Attestation, Block, Certificate, CertifiedBlock, Demand, EnterCertificate, LeaveCertificate,
-    Message, NewView, ReplicaId, Report, Statement, Summary, Transaction, ViewProof, Vote,
+    Message, NewView, Place, ReplicaId, Report, Statement, Summary, Transaction, ViewProof, Vote,
 };
 
 /// Real messages of a history, sorted by what can be made of them. All are truly signed.
@@ -18,6 +18,8 @@ pub struct Dictionary {
     pub(crate) reports: Vec<Report>,
     pub(crate) new_views: Vec<NewView>,
     pub(crate) proofs: Vec<ViewProof>,
+    /// Places of the Coordination Automaton; none where views are certified.
+    pub(crate) places: Vec<Place>,
     pub(crate) attestations: Vec<Attestation>,
     pub(crate) statements: Vec<Statement>,
     pub(crate) summaries: Vec<Summary>,
@@ -45,10 +47,13 @@ impl Dictionary {
         match message {
             Message::Token { .. }
             | Message::TokenReturn { .. }
-            | Message::Coordination(_)
             | Message::Want(_)
             | Message::Fetch { .. }
             | Message::StateCertificates(_) => {}
+            Message::Coordination(said) => {
+                keep(&mut self.places, said.own);
+                keep(&mut self.places, said.echo);
+            }
             Message::Summary(summary) => keep(&mut self.summaries, summary.clone()),
             Message::Demand(demand) => keep(&mut self.demands, (from, demand.clone())),
             Message::Leave(LeaveCertificate { .. }) | Message::Enter(EnterCertificate { .. }) => {

@@ -108,6 +108,7 @@ impl Engine {
         Standing {
             view,
             phase,
+            settled: self.views.serving().is_some(),
             active: self.replication.is_active(),
             serves: self.monitor.serves(),
             head: self.replication.head().height,
@@ -119,6 +120,8 @@ impl Engine {
     pub fn swap(&mut self, other: &mut Self) {
         core::mem::swap(self, other);
         core::mem::swap(&mut self.context, &mut other.context);
+        self.views.belong_to(self.context.own);
+        other.views.belong_to(other.context.own);
     }
 
     /// The variables of the Coordination Automaton and of its detector; none under another view

@@ -14,6 +14,7 @@ mod records;
 mod tests;
 mod values;
 
+pub use crate::view::{APART_ROUNDS, LONE_ROUNDS};
 pub use dictionary::Dictionary;
 pub use garbage::{Garbage, Scope, Values};
 
@@ -24,6 +25,8 @@ pub struct Standing {
     pub view: View,
     /// 0 serving, 1 changing.
     pub phase: u8,
+    /// Whether it serves the view, settled: under the paper's, `n-2f` are known to be in it.
+    pub settled: bool,
     /// Whether its ballot's new-view was adopted.
     pub active: bool,
     /// Whether it serves the primary: fewer demand a change than would make it join them.

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Certificate, CertifiedBlock, EnterCertificate, EnterEntry, HeadClaim, Header, LeaveCertificate,
-    Message, NewView, ReplicaId, Report, ViewProof, VoteKind, limits,
+    Certificate, CertifiedBlock, Coordination, EnterCertificate, EnterEntry, HeadClaim, Header,
+    LeaveCertificate, Message, NewView, ReplicaId, Report, ViewProof, VoteKind, limits,
 };
 
 use super::Garbage;
@@ -154,7 +154,9 @@ impl Garbage<'_> {
 
     /// A message that may be on its way when a run begins: well formed or not, real or forged.
     pub fn message(&mut self, from: ReplicaId) -> Message {
-        match self.below(14) {
+        // Places are said only where there is a Coordination Automaton.
+        let kinds = if self.dictionary.places.is_empty() { 14 } else { 16 };
+        match self.below(kinds) {
             0 => Message::Token { counter: self.number(&[0]) },
             1 => Message::TokenReturn { counter: self.number(&[0]) },
             2 => Message::Demand(self.demand(from)),
@@ -171,7 +173,8 @@ impl Garbage<'_> {
             10 => Message::Blocks((0..self.below(3)).map(|_| self.certified()).collect()),
             11 => Message::Attestation(self.attestation(from)),
             12 => Message::Transactions((0..self.below(3)).map(|_| self.transaction()).collect()),
-            _ => Message::Summary(self.summary()),
+            13 => Message::Summary(self.summary()),
+            _ => Message::Coordination(Coordination { own: self.place(), echo: self.place() }),
         }
     }
 

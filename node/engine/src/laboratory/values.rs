@@ -29,7 +29,13 @@ impl Garbage<'_> {
     }
 
     pub(crate) fn ballot(&mut self) -> Ballot {
-        Ballot::of_view(self.view())
+        let dictionary = self.dictionary;
+        if dictionary.places.is_empty() {
+            return Ballot::of_view(self.view());
+        }
+        // Under the paper's views a ballot is no view: what the history voted in is in its reports.
+        let known = self.pick(&dictionary.reports).map_or(0, |report| report.ballot.0);
+        Ballot(self.number(&[known, 0, self.replicas as u64]))
     }
 
     pub(crate) fn kind(&mut self) -> VoteKind {

@@ -48,13 +48,14 @@ use crate::config::Context;
 use crate::outbox::Outbox;
 use crate::{Destination, Effect, Illegal};
 
-/// Ticks for which a primary waits for reports before it goes up again: a round trip on slow links,
-/// with a slow disk. Otherwise one replica that tells ever higher ballots could keep it from ending.
-const HOLD_TICKS: u32 = 40;
+/// Rounds of the detector for which a primary waits for reports before it goes up again. A report takes
+/// a round trip and a disk's time, and a round is four round trips to the slowest of `n-2f`, and four
+/// ticks at least. Otherwise one replica that tells ever higher ballots could keep it from ending.
+const HOLD_ROUNDS: u32 = 4;
 
-/// Ticks after which a primary that leads goes up for a single replica too, which could not take part
+/// Rounds after which a primary that leads goes up for a single replica too, which could not take part
 /// otherwise. One that lies can so cost a round trip in so long a time, and no more.
-const LONE_TICKS: u32 = 200;
+pub const LONE_ROUNDS: u32 = 24;
 
 /// Ticks for which what a peer told counts as fresh: several summaries.
 const FRESH_TICKS: u32 = 40;
@@ -73,7 +74,7 @@ pub(super) struct Ballots {
     /// Each replica's report of the highest ballot it reported for.
     reports: Vec<Option<Report>>,
     told: Vec<Option<Told>>,
-    /// Ticks since the ballot last changed.
+    /// Rounds of the detector since the ballot last changed.
     held: u32,
     /// As primary, the next ballot must be a new one.
     renew: bool,
@@ -114,15 +115,17 @@ impl Ballots {
         self.flushed |= flushed;
     }
 
-    /// Once a tick: takes the ballot that the served view asks for (B2 to B4).
+    /// Once a tick: takes the ballot that the served view asks for (B2 to B4). `round_ended` says that a
+    /// round of the detector did.
     pub(super) fn tick(
         &mut self,
         serving: Option<u16>,
+        round_ended: bool,
         voting: &dyn Voting,
         context: &Context,
         out: &mut Outbox,
     ) {
-        self.held = self.held.saturating_add(1);
+        self.held = self.held.saturating_add(u32::from(round_ended));
         for told in self.told.iter_mut().flatten() {
             told.ticks = told.ticks.saturating_add(1);
         }
@@ -161,11 +164,11 @@ impl Ballots {
             *ballot > self.floor && ballot.0 <= reach && leads
         });
         calls.sort_unstable();
-        if of_view && self.held < HOLD_TICKS {
+        if of_view && self.held < HOLD_ROUNDS {
             return None;
         }
         if voting.is_active() {
-            let needed = if self.held < LONE_TICKS { thresholds.weak() } else { 1 };
+            let needed = if self.held < LONE_ROUNDS { thresholds.weak() } else { 1 };
             return calls.len().checked_sub(needed).and_then(|index| calls.get(index)).copied();
         }
         let short = self.reports().len() < thresholds.strong();
@@ -214,23 +217,28 @@ impl Ballots {
         out.push(Effect::Promise { promise: Promise::Floor { ballot }, then });
     }
 
-    /// A peer's report. What it reports for is also what it tells.
+    /// A peer's report. What it reports for is also what it tells. One for this replica's ballot takes the
+    /// place of any other: memory may hold one of a ballot that never was.
     pub(super) fn on_report(&mut self, from: ReplicaId, report: Report) {
         self.tell(from, report.ballot);
+        let floor = self.floor;
+        let later = |held: &Report| {
+            held.ballot < report.ballot || (report.ballot == floor && held.ballot != floor)
+        };
         if let Some(place) = self.reports.get_mut(from.index())
-            && place.as_ref().is_none_or(|held| held.ballot < report.ballot)
+            && place.as_ref().is_none_or(later)
         {
             *place = Some(report);
         }
     }
 
-    /// A peer told its ballot. One that came late tells nothing new.
+    /// A peer told its ballot. The latest counts, be it lower: memory may hold any, and one that came
+    /// late is soon followed by the next.
     fn tell(&mut self, from: ReplicaId, ballot: Ballot) {
-        let Some(told) = self.told.get_mut(from.index()) else { return };
-        let before = told.map_or(Ballot(0), |told| told.ballot);
-        let late = ballot < before && before.0.saturating_sub(ballot.0) <= BALLOT_LEAP;
-        if ballot.0 <= BALLOT_MAX {
-            *told = Some(Told { ballot: if late { before } else { ballot }, ticks: 0 });
+        if let Some(told) = self.told.get_mut(from.index())
+            && ballot.0 <= BALLOT_MAX
+        {
+            *told = Some(Told { ballot, ticks: 0 });
         }
     }
 
@@ -279,13 +287,34 @@ impl Ballots {
         self.floor = floor;
     }
 
-    /// The stale-information rule for ballots (B4).
-    pub(super) fn repair(&mut self, context: &Context, out: &mut Outbox) {
+    /// Drops reports that are not what they say.
+    fn drop_invalid(&mut self, context: &Context, out: &mut Outbox) {
+        let (committee, verifier) = (&context.committee, context.verifier.as_ref());
+        let mut dropped = false;
+        for (index, place) in self.reports.iter_mut().enumerate() {
+            let sound = |report: &Report| {
+                report.replica.index() == index && report.verify(committee, verifier).is_ok()
+            };
+            if place.as_ref().is_some_and(|report| !sound(report)) {
+                *place = None;
+                dropped = true;
+            }
+        }
+        if dropped {
+            out.repaired(Illegal::OutOfBounds("reports"));
+        }
+    }
+
+    /// The stale-information rule for ballots (B4); `full` checks signatures too.
+    pub(super) fn repair(&mut self, full: bool, context: &Context, out: &mut Outbox) {
         let thresholds = context.thresholds();
         let replicas = thresholds.replicas();
         if self.reports.len() != replicas || self.told.len() != replicas {
             out.repaired(Illegal::OutOfBounds("reports or ballots told"));
             *self = Self::restore(self.floor, replicas);
+        }
+        if full {
+            self.drop_invalid(context, out);
         }
         let fresh = |told: &&Told| told.ticks <= FRESH_TICKS;
         let mut told: Vec<Ballot> =
@@ -305,5 +334,7 @@ impl Ballots {
     }
 }
 
+#[cfg(test)]
+mod memory_tests;
 #[cfg(test)]
 mod tests;

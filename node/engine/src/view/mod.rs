@@ -5,7 +5,11 @@ mod ballots;
 mod certified;
 mod rounds;
 
+#[cfg(feature = "laboratory")]
+pub use automaton::APART_ROUNDS;
 pub use automaton::AutomatonState;
+#[cfg(feature = "laboratory")]
+pub use ballots::LONE_ROUNDS;
 pub(crate) use certified::Certified;
 pub use rounds::DetectorState;
 
@@ -59,6 +63,9 @@ pub(crate) trait ViewEstablishment {
 
     /// Asks for the next view, on behalf of the primary monitoring. May be repeated.
     fn demand_change(&mut self, voting: &dyn Voting, context: &Context, out: &mut Outbox);
+
+    /// Neither this replica nor enough others demand a change any more. Where a demand is signed it stands.
+    fn withdraw_demand(&mut self) {}
 
     /// Whose demands to leave the current view are held.
     fn demands(&self) -> SignerSet;
@@ -165,6 +172,12 @@ pub(crate) trait ViewEstablishment {
     #[cfg(feature = "laboratory")]
     fn set_floor(&mut self, floor: Ballot) {
         let _ = floor;
+    }
+
+    /// Whose module this is, which is no memory, after two replicas' memories were exchanged.
+    #[cfg(feature = "laboratory")]
+    fn belong_to(&mut self, own: ReplicaId) {
+        let _ = own;
     }
 
     /// Without the watchdog of the automaton the paper's own rules hold, halts and all.

@@ -41,8 +41,8 @@ pub struct DetectorState {
     pub since_step: u32,
     /// Whole rounds through which this replica was out of service and took no step.
     pub wanting: u32,
-    /// Whole rounds through which it served a view, wished for another, and took no step.
-    pub wishing: u32,
+    /// Whole rounds through which it served a view and more than `f` that it heard were elsewhere.
+    pub apart: u32,
 }
 
 impl DetectorState {
@@ -57,7 +57,7 @@ impl DetectorState {
             last_correct: SignerSet::EMPTY,
             since_step: 0,
             wanting: 0,
-            wishing: 0,
+            apart: 0,
         }
     }
 
@@ -89,7 +89,7 @@ impl DetectorState {
     /// This replica's place changed: begins a round now. Those heard in the last one still count as heard before.
     pub(crate) fn restart(&mut self) {
         self.heard_before = self.lately();
-        (self.since_step, self.wanting, self.wishing) = (0, 0, 0);
+        (self.since_step, self.wanting, self.apart) = (0, 0, 0);
         self.begin();
     }
 
@@ -110,7 +110,7 @@ impl DetectorState {
         self.last_correct = answered;
         self.since_step = self.since_step.saturating_add(1);
         self.wanting = self.wanting.saturating_add(1);
-        self.wishing = self.wishing.saturating_add(1);
+        self.apart = self.apart.saturating_add(1);
         self.heard_before = self.heard;
         self.begin();
         true
@@ -242,7 +242,7 @@ mod tests {
             last_correct: SignerSet(u64::MAX),
             since_step: u32::MAX,
             wanting: u32::MAX,
-            wishing: u32::MAX,
+            apart: u32::MAX,
         };
         assert!(detector.repair(six()));
         assert!(!detector.repair(six()));

@@ -164,13 +164,17 @@ impl Changes {
     /// The plan with these changes; a change that makes no sense is left out, see [`Self::check`].
     pub(super) fn apply(&self, mut plan: Plan) -> Plan {
         let byzantine = self.byzantine().unwrap_or(Byzantine::Unchanged);
-        if self.arbitrary_start {
-            let replicas = self.replicas.unwrap_or(plan.thresholds.replicas());
-            let (byzantine, chain) = (plan.byzantine, plan.chain);
-            plan = Plan { byzantine, chain, ..Plan::arbitrary(plan.seed, replicas) };
-        }
         if let Some(establishment) = self.establishment {
             plan = plan.establishment(establishment);
+        }
+        let drawn = self.replicas.unwrap_or(plan.thresholds.replicas());
+        if self.arbitrary_start {
+            let (byzantine, chain) = (plan.byzantine, plan.chain);
+            let arbitrary = Plan::arbitrary_under(plan.seed, drawn, plan.establishment);
+            plan = Plan { byzantine, chain, ..arbitrary }.within_budget();
+        } else if plan.start != Start::Fresh {
+            // What is drawn depends on how many replicas there are, and on what memories they have.
+            plan = Plan::arbitrary_under(plan.seed, drawn, plan.establishment);
         }
         let replicas = self.replicas.unwrap_or(plan.thresholds.replicas());
         let replicas = replicas.max(self.needed_for(&byzantine));

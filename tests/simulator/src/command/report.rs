@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Arguments, table};
-use crate::{Failure, Group, Shrunken, Sink, Summary};
+use crate::{Failure, Group, Shrunken, Sink, Spread, Summary};
 
 /// A finished search.
 pub(super) struct Report<'a> {
@@ -118,6 +118,15 @@ pub(super) fn plan_path(folder: &Path, seed: u64) -> PathBuf {
     folder.join(format!("seed-{seed}.toml"))
 }
 
+fn spread(spread: &Spread) -> Value {
+    json!({
+        "median": spread.median(),
+        "p90": spread.at_most(90),
+        "p99": spread.at_most(99),
+        "worst": spread.largest(),
+    })
+}
+
 fn figures(group: &Group) -> Value {
     let stats = &group.stats;
     json!({
@@ -133,8 +142,9 @@ fn figures(group: &Group) -> Value {
         "messages": stats.messages,
         "bytes": stats.bytes,
         "refused": stats.refused,
-        "convergenceMs": { "median": group.quiet_ms.median(), "worst": group.quiet_ms.largest() },
-        "convergenceRounds": { "median": group.rounds.median(), "worst": group.rounds.largest() },
+        "convergenceMs": spread(&group.quiet_ms),
+        "commonViewRounds": spread(&group.view_rounds),
+        "convergenceRounds": spread(&group.rounds),
         "faults": stats.faults,
         "byzantine": stats.byzantine,
         "messageMishaps": stats.mishaps,

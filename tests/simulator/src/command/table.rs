@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Group, Stats, Summary};
+use crate::{Group, Spread, Stats, Summary};
 
 /// The lines of the table. With several numbers of replicas, the last column has them all.
 pub(super) fn lines(summary: &Summary) -> Vec<String> {
@@ -16,6 +16,12 @@ pub(super) fn lines(summary: &Summary) -> Vec<String> {
     let groups: Vec<&Group> = columns.iter().map(|(_, group)| *group).collect();
     for (name, figure) in FIGURES {
         rows.push(Row::of(name, groups.iter().map(|group| figure(group)).collect()));
+    }
+    for (name, spread) in SPREADS {
+        for (share, at) in SHARES {
+            let value = |group: &&Group| at(spread(group)).map_or_else(unknown, whole);
+            rows.push(Row::of(&format!("{name}: {share}"), groups.iter().map(value).collect()));
+        }
     }
     rows.extend(by_kind("faults injected", &groups, |stats| &stats.faults));
     rows.extend(by_kind("byzantine replicas", &groups, |stats| &stats.byzantine));
@@ -32,6 +38,8 @@ pub(super) fn together(summary: &Summary) -> Group {
 }
 
 type Figure = fn(&Group) -> String;
+type Share = fn(&Spread) -> Option<u64>;
+type Spreading = fn(&Group) -> &Spread;
 
 /// What is told of each group, in order.
 const FIGURES: &[(&str, Figure)] = &[
@@ -48,10 +56,21 @@ const FIGURES: &[(&str, Figure)] = &[
     ("MB sent", |group| tenths(group.stats.bytes as f64 / 1e6)),
     ("messages refused", |group| whole(group.stats.refused)),
     ("most entries kept", |group| whole(group.stats.held_max)),
-    ("convergence, ms: median", |group| group.quiet_ms.median().map_or_else(unknown, whole)),
-    ("convergence, ms: worst", |group| group.quiet_ms.largest().map_or_else(unknown, whole)),
-    ("convergence, rounds: median", |group| group.rounds.median().map_or_else(unknown, whole)),
-    ("convergence, rounds: worst", |group| group.rounds.largest().map_or_else(unknown, whole)),
+];
+
+/// What is told of how a number spreads over the runs.
+const SHARES: [(&str, Share); 4] = [
+    ("median", Spread::median),
+    ("90%", |spread| spread.at_most(90)),
+    ("99%", |spread| spread.at_most(99)),
+    ("worst", Spread::largest),
+];
+
+/// Numbers of which each run has one: how long it took until all was well.
+const SPREADS: [(&str, Spreading); 3] = [
+    ("convergence, ms", |group| &group.quiet_ms),
+    ("common view, rounds", |group| &group.view_rounds),
+    ("convergence, rounds", |group| &group.rounds),
 ];
 
 pub(super) fn simulated_s(group: &Group) -> f64 {
@@ -133,7 +152,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::Spread;
 
     fn group(runs: u64, quiet_ms: &[u64]) -> Group {
         let mut spread = Spread::default();
@@ -159,6 +177,7 @@ mod tests {
             },
             quiet_ms: spread,
             rounds: Spread::default(),
+            view_rounds: Spread::default(),
         }
     }
 
@@ -166,6 +185,7 @@ mod tests {
     fn each_number_of_replicas_has_a_column_and_the_last_one_has_them_all() {
         let mut seven = group(2, &[4_000, 14_400]);
         seven.rounds.add(17);
+        seven.view_rounds.add(5);
         seven.stats.byzantine.insert("twins", 1);
         let groups = BTreeMap::from([(4, group(3, &[900, 1_100])), (7, seven)]);
         let summary = Summary { groups, ..Summary::default() };
@@ -185,8 +205,16 @@ MB sent                          296.2      197.5      493.8
 messages refused                     3          2          5
 most entries kept                   44         44         44
 convergence, ms: median            900      4,000      1,100
+convergence, ms: 90%             1,100     14,400     14,400
+convergence, ms: 99%             1,100     14,400     14,400
 convergence, ms: worst           1,100     14,400     14,400
+common view, rounds: median          -          5          5
+common view, rounds: 90%             -          5          5
+common view, rounds: 99%             -          5          5
+common view, rounds: worst           -          5          5
 convergence, rounds: median          -         17         17
+convergence, rounds: 90%             -         17         17
+convergence, rounds: 99%             -         17         17
 convergence, rounds: worst           -         17         17
 faults injected                      9          6         15
   crash                              3          2          5

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use daruma_engine::Input;
 use daruma_engine::laboratory::{Dictionary, Garbage};
 use daruma_store::MemoryStore;
-use daruma_types::{Message, ReplicaId, Transaction};
+use daruma_types::{Establishment, Message, ReplicaId, Transaction};
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,14 @@ use crate::scheme::Role;
 /// From one step of the history to the next: enough for a block or a view change on quiet links.
 const STEP_US: u64 = 30_000;
 
+/// Ticks in which the paper's views establish one, and its ballot becomes active: each step of the
+/// automaton is witnessed over some ticks. The certified views need messages only.
+const ESTABLISHMENT_TICKS: u64 = 20;
+
+/// Of the places that are said in a history, one in so many is kept for the links: they are said at
+/// every tick, to everyone, and would leave no room for anything else.
+const PLACES_KEPT_EVERY: u64 = 32;
+
 /// Clients of the history; those that ask afterwards have other keys.
 const HISTORY_CLIENTS: u16 = 3;
 
@@ -35,6 +43,8 @@ const SAID_MAX: usize = 512;
 pub(super) struct History {
     dictionary: Dictionary,
     said: Vec<(ReplicaId, Message)>,
+    /// Places that were said.
+    places: u64,
     /// Each replica's disk at some moments.
     disks: Vec<Vec<MemoryStore>>,
 }
@@ -43,6 +53,12 @@ impl History {
     /// A replica said this.
     pub(super) fn note(&mut self, from: ReplicaId, message: &Message) {
         self.dictionary.note(from, message);
+        if let Message::Coordination(_) = message {
+            self.places += 1;
+            if !self.places.is_multiple_of(PLACES_KEPT_EVERY) {
+                return;
+            }
+        }
         if self.said.len() < SAID_MAX {
             self.said.push((from, message.clone()));
         }
@@ -119,7 +135,11 @@ impl World<'_> {
         let mut steps: Vec<bool> = (0..start.blocks).map(|_| true).collect();
         steps.extend((0..start.views).map(|_| false));
         steps.shuffle(random);
-        self.run_until(STEP_US);
+        let view_us = match self.plan.establishment {
+            Establishment::Certified => STEP_US,
+            Establishment::Automaton { .. } => ESTABLISHMENT_TICKS * UNIT_US,
+        };
+        self.run_until(view_us);
         for (nonce, block) in (0..).zip(steps) {
             if block {
                 let client = random.random_range(0..HISTORY_CLIENTS);
@@ -137,7 +157,8 @@ impl World<'_> {
                 }
             }
             // Some steps follow one another before the first has come to its end.
-            let pause_us = if random.random_bool(0.3) { STEP_US / 10 } else { STEP_US };
+            let step_us = if block { STEP_US } else { view_us };
+            let pause_us = if random.random_bool(0.3) { step_us / 10 } else { step_us };
             self.run_until(self.now_us + pause_us);
             // A copy makes the next write to each of its tables copy that table.
             if start.old_disks {
@@ -145,7 +166,7 @@ impl World<'_> {
             }
         }
         // Until nothing is on its way.
-        self.run_until(self.now_us + 2 * STEP_US);
+        self.run_until(self.now_us + 2 * view_us);
         let mut history = self.history.take().map(|history| *history).unwrap_or_default();
         for replica in &self.replicas {
             let Some(running) = &replica.running else { continue };

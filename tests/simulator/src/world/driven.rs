@@ -9,7 +9,7 @@ use daruma_adversary::{Adversary, Behaviour};
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::laboratory::Standing;
 use daruma_engine::{Engine, Held, Status};
-use daruma_types::{CertifiedBlock, Height, ReplicaId};
+use daruma_types::{CertifiedBlock, Height, Place, ReplicaId};
 
 use super::rounds::Rounds;
 use super::{Event, World};
@@ -125,6 +125,20 @@ impl Rig<'_> {
         found
     }
 
+    /// Lets events happen until `holds` does, looked at after every one, for `rounds_max` rounds at most;
+    /// whether it came to hold.
+    pub fn until_event(&mut self, rounds_max: u32, mut holds: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.rounds() + rounds_max;
+        loop {
+            if holds(self) {
+                return true;
+            }
+            if self.rounds() >= end || !self.step() {
+                return false;
+            }
+        }
+    }
+
     /// The same for a stretch of virtual time, for faults that make rounds long; the moment, in
     /// microseconds.
     pub fn never_during(&mut self, lasts_us: u64, bad: impl Fn(&Self) -> bool) -> Option<u64> {
@@ -230,6 +244,17 @@ impl Rig<'_> {
         running.engine.standing()
     }
 
+    /// Where a replica is in the Coordination Automaton, if there is one.
+    ///
+    /// # Panics
+    /// If the replica is down.
+    #[must_use]
+    pub fn place(&self, id: ReplicaId) -> Option<Place> {
+        #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+        let running = self.world.replicas[id.index()].running.as_ref().unwrap();
+        running.engine.automaton().map(|(state, _)| state.place(id))
+    }
+
     /// The blocks that a replica executed, in order.
     #[must_use]
     pub fn blocks(&self, id: ReplicaId) -> Vec<CertifiedBlock> {
@@ -248,8 +273,13 @@ impl Rig<'_> {
 
     /// From now on a replica is Byzantine in this way; with none, it is honest again.
     pub fn behave(&mut self, id: ReplicaId, behaviour: Option<Behaviour>) {
+        self.behave_by_chance(id, behaviour, u64::from(id.0));
+    }
+
+    /// The same, with what it leaves to chance decided by `seed`.
+    pub fn behave_by_chance(&mut self, id: ReplicaId, behaviour: Option<Behaviour>, seed: u64) {
         let replica = &mut self.world.replicas[id.index()];
-        replica.adversary = behaviour.map(|behaviour| behaviour.adversary(u64::from(id.0)));
+        replica.adversary = behaviour.map(|behaviour| behaviour.adversary(seed));
         replica.correct = behaviour.is_none();
         if replica.correct {
             // What it said meanwhile may contradict what it says from now on.

@@ -4,12 +4,16 @@ use daruma_engine::laboratory::Standing;
 use daruma_types::{Establishment, PublicKey, Statement, View};
 
 use super::{Event, World};
-use crate::Invariant;
-use crate::arbitrary::{Rhythm, Start, VIEW_ROUNDS_MAX, convergence_rounds_max};
+use crate::arbitrary::{Rhythm, Start, convergence_rounds_max, view_rounds_max};
 use crate::scheme::{Keys, Role};
+use crate::{Invariant, Plan};
 
 /// Rounds through which a cluster that has recovered must stay as it is.
 const CLOSURE_ROUNDS: u32 = 100;
+
+/// Rounds through which, under the paper's views, one that lies may keep a primary that serves from voting,
+/// each time it tells a higher ballot: the primary takes it, and collects reports anew.
+const LAPSE_ROUNDS: u32 = 8;
 
 /// Rounds through which a primary is away, if the others cannot serve without it.
 const AWAY_ROUNDS: u32 = 3;
@@ -51,6 +55,8 @@ pub(super) struct Recovery {
     trusted: bool,
     /// Whether something was repaired since the last round.
     disturbed: bool,
+    /// Rounds in a row at whose ends not all voted.
+    lapse: u32,
 }
 
 impl Recovery {
@@ -66,6 +72,7 @@ impl Recovery {
             away: None,
             trusted: false,
             disturbed: false,
+            lapse: 0,
         }
     }
 
@@ -120,11 +127,12 @@ impl World<'_> {
         let done = rounds.now - 1;
         let stage = recovery.stage;
         let standings = self.standings();
-        let (settled, common) = (settled_view(&standings), common_view(&standings));
+        let common = settled_view(&standings);
+        let active = common.filter(|_| standings.iter().all(|s| s.active));
         let level = all_equal(standings.iter().map(|s| s.executed));
         if let Some(recovery) = &mut self.recovery {
-            recovery.common = recovery.common.or(settled.map(|_| done));
-            recovery.active = recovery.active.or(common.map(|_| done));
+            recovery.common = recovery.common.or(common.map(|_| done));
+            recovery.active = recovery.active.or(active.map(|_| done));
         }
         if self.is_view_late(done) {
             let what = format!("no common view after {done} rounds{}", self.standings_of_all());
@@ -135,10 +143,17 @@ impl World<'_> {
         // One that suspects the primary for good reason, and a Byzantine one with it, are enough to keep
         // the former from serving it; the others go on.
         let served = !self.plan.byzantine.is_empty() || standings.iter().all(|s| s.serves);
-        let healthy = common.filter(|_| level && served);
+        let healthy = common.filter(|view| self.enough_vote(&standings, *view) && level && served);
+        let view = common.filter(|_| served);
+        if let (Some(_), Some(recovery)) = (healthy, &mut self.recovery) {
+            recovery.lapse = 0;
+        }
         match stage {
             Stage::Converging => self.converging(done, healthy),
-            Stage::Settled { since, view } => self.settled(done, since, view, healthy),
+            Stage::Settled { since, view: settled } => {
+                let stays = healthy == Some(settled) || (view == Some(settled) && self.may_lapse());
+                self.settled(done, since, settled, stays);
+            }
             Stage::Failing { since } => self.failing(done, since, healthy),
         }
         if done.is_multiple_of(REPEAT_ROUNDS) && stage_waits(stage) {
@@ -146,15 +161,37 @@ impl World<'_> {
         }
     }
 
-    /// Whether establishment (a) has not come to a common view when it should have.
+    /// Whether there is no common view yet when there should be: under the paper's views a Byzantine replica
+    /// may hold the first one up.
     fn is_view_late(&self, done: u32) -> bool {
-        let certified = self.plan.establishment == Establishment::Certified;
+        let establishment = self.plan.establishment;
+        let promised = establishment == Establishment::Certified || self.plan.byzantine.is_empty();
         let never = self.recovery.as_ref().is_some_and(|recovery| recovery.common.is_none());
-        certified && never && done >= VIEW_ROUNDS_MAX
+        promised && never && done >= view_rounds_max(establishment)
+    }
+
+    /// Whether all vote. Under the paper's views a Byzantine primary may leave out some, whose ballot is above
+    /// its own: it alone can bring them back, and what the others commit is executed by all.
+    fn enough_vote(&self, standings: &[Standing], view: View) -> bool {
+        let voting = standings.iter().filter(|standing| standing.active).count();
+        let thresholds = self.committee.thresholds();
+        let led_by_byzantine = !self.replicas[thresholds.primary(view.0).index()].correct
+            && matches!(self.plan.establishment, Establishment::Automaton { .. });
+        voting == standings.len() || (led_by_byzantine && voting >= thresholds.joining())
+    }
+
+    /// Whether the view that stays may be without votes for one round more.
+    fn may_lapse(&mut self) -> bool {
+        let lies = !self.plan.byzantine.is_empty()
+            && matches!(self.plan.establishment, Establishment::Automaton { .. });
+        let Some(recovery) = &mut self.recovery else { return false };
+        recovery.lapse += 1;
+        lies && recovery.lapse <= LAPSE_ROUNDS
     }
 
     fn rounds_max(&self) -> u32 {
-        let promised = convergence_rounds_max(&self.plan.local, self.plan.thresholds);
+        let Plan { local, thresholds, establishment, .. } = self.plan;
+        let promised = convergence_rounds_max(local, *thresholds, *establishment);
         self.plan.rounds_max.unwrap_or(promised)
     }
 
@@ -199,10 +236,10 @@ impl World<'_> {
     }
 
     /// What a faulty detector still counted may move the view once more, within the bound.
-    fn settled(&mut self, done: u32, since: u32, view: View, healthy: Option<View>) {
+    fn settled(&mut self, done: u32, since: u32, view: View, stays: bool) {
         let Some(recovery) = &mut self.recovery else { return };
         let disturbed = std::mem::take(&mut recovery.disturbed);
-        let undisturbed = healthy == Some(view) && !disturbed;
+        let undisturbed = stays && !disturbed;
         if !undisturbed && done <= self.rounds_max() {
             let Some(recovery) = &mut self.recovery else { return };
             recovery.stage = Stage::Converging;
@@ -261,13 +298,8 @@ const fn stage_waits(stage: Stage) -> bool {
 /// proven one: the iteration of each replica threw out what was not.
 fn settled_view(standings: &[Standing]) -> Option<View> {
     let first = standings.first()?;
-    let all = standings.iter().all(|s| s.view == first.view && s.phase == 0);
+    let all = standings.iter().all(|s| s.view == first.view && s.phase == 0 && s.settled);
     all.then_some(first.view)
-}
-
-/// The same, if all vote in it as well.
-fn common_view(standings: &[Standing]) -> Option<View> {
-    settled_view(standings).filter(|_| standings.iter().all(|s| s.active))
 }
 
 fn all_equal<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {

@@ -71,6 +71,7 @@ impl Rounds {
             detector.heard_before = SignerSet(numbers.below(1 << n));
             detector.since_step = numbers.below(4) as u32;
             detector.wanting = numbers.below(4) as u32;
+            detector.apart = numbers.below(13) as u32;
         }
     }
 
@@ -85,6 +86,7 @@ impl Rounds {
         for index in (0..n).map(|i| (i + start) % n) {
             let from = ReplicaId(index as u16);
             let _illegal = self.replicas[index].repair();
+            let _round_ended = self.replicas[index].time_passes();
             let _reset = self.replicas[index].iterate();
             for to in (0..n as u16).map(ReplicaId).filter(|to| *to != from) {
                 if self.speaks(from) && self.speaks(to) {

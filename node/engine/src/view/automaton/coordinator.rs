@@ -15,13 +15,13 @@
 //! 1. What is known of a replica counts only while it was heard from in this detector round or the
 //!    last. A reset forgets who was heard.
 //! 2. A replica that is out of service, as in phase 1 and at the reset, and takes no step through
-//!    [`WATCH_ROUNDS`] rounds resets all; one that serves a view but wishes for another does so after
-//!    [`WISH_ROUNDS`].
+//!    [`WATCH_ROUNDS`] rounds resets all; one that serves a view, while more than `f` that it hears are
+//!    neither there nor on their way there, does so after [`APART_ROUNDS`].
 //!
 //! The second, because with `f` that lie, some correct replicas can take a view for served that the
-//! others were never shown: nothing is executed in it, they come to wish for another, and would wait for
-//! `n-f` for ever. It takes long, because others may come to the same wish later, and a reset forgets
-//! all suspicions.
+//! others were never shown. Fewer than `n-2f` of the correct ones are in it then, or the others would
+//! join them; so at least `f+1` correct ones are elsewhere, and are heard. Where all correct replicas
+//! are in one view, only liars can seem to be elsewhere, and they are too few.
 //!
 //! One of `n-f` that are all on their way from the reset to view 0 is let be: each of them goes on by
 //! itself, and resets here and there would keep them from ever being there together. The watchdog can
@@ -39,9 +39,9 @@ use crate::view::rounds::DetectorState;
 /// one, and the steps of others that it may wait for one or two.
 pub(crate) const WATCH_ROUNDS: u32 = 3;
 
-/// Rounds through which it may wish for another view: longer than the most patient monitoring takes to
-/// suspect a primary (4.3), 320 tokens of it with the default limits.
-pub(crate) const WISH_ROUNDS: u32 = 96;
+/// Rounds through which it may serve a view while more than `f` that it hears are elsewhere. Those may
+/// have to reset, and then to adopt the view and to establish it: a round or two for each.
+pub const APART_ROUNDS: u32 = 12;
 
 /// The automaton with its detector and watchdog.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,10 +93,19 @@ impl Coordinator {
     }
 
     /// Wants the next view, from the view that is served (B22). What is wanted stays wanted until a
-    /// step in phase 1 or a reset.
+    /// step in phase 1 or a reset, as long as the monitoring stands behind it.
     pub(super) fn want_change(&mut self) {
         if self.sight().serving().is_some() {
             self.state.set_own(self.own, |place| place.change = true);
+        }
+    }
+
+    /// Ours: a wish that the monitoring does not stand behind, as a transient fault leaves it, is no wish.
+    /// Without it, such wishes stay until there are enough of them for a change that nobody needs. Out of
+    /// service the monitoring rests, and what was wished for is wished for still.
+    pub(super) fn want_no_change(&mut self) {
+        if self.place().change && self.sight().serving().is_some() {
+            self.state.set_own(self.own, |place| place.change = false);
         }
     }
 
@@ -112,10 +121,14 @@ impl Coordinator {
         illegal
     }
 
-    /// One iteration of algorithm 1; true if all was reset.
+    /// A tick: true if a round of the detector ended.
+    pub(super) fn time_passes(&mut self) -> bool {
+        self.detector.tick(self.thresholds)
+    }
+
+    /// One iteration of algorithm 1, at each tick; true if all was reset.
     pub(super) fn iterate(&mut self) -> bool {
         let (own, thresholds) = (self.own, self.thresholds);
-        self.detector.tick(thresholds);
         let stale = self.place().is_stale(thresholds.replicas());
         if core::mem::take(&mut self.flush) || stale {
             self.perform(Action::Reset);
@@ -144,14 +157,14 @@ impl Coordinator {
     /// Whether a step is overdue (the watchdog's second rule).
     fn is_overdue(&mut self) -> bool {
         let sight = self.sight();
-        let (serves, rises) = (sight.serving().is_some(), sight.rising());
+        let (serves, rises, apart) = (sight.serving().is_some(), sight.rising(), sight.is_apart());
         if serves || rises {
             self.detector.wanting = 0;
         }
-        if !serves || !self.place().change {
-            self.detector.wishing = 0;
+        if !serves || !apart {
+            self.detector.apart = 0;
         }
-        self.detector.wanting >= WATCH_ROUNDS || self.detector.wishing >= WISH_ROUNDS
+        self.detector.wanting >= WATCH_ROUNDS || self.detector.apart >= APART_ROUNDS
     }
 
     fn perform(&mut self, action: Action) {

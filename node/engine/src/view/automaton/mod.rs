@@ -22,6 +22,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "laboratory")]
+pub use coordinator::APART_ROUNDS;
 pub use state::AutomatonState;
 
 use alloc::vec::Vec;
@@ -96,6 +98,10 @@ impl ViewEstablishment for Automaton {
         self.coordinator.want_change();
     }
 
+    fn withdraw_demand(&mut self) {
+        self.coordinator.want_no_change();
+    }
+
     fn demands(&self) -> SignerSet {
         self.coordinator.sight().wanting()
     }
@@ -119,21 +125,22 @@ impl ViewEstablishment for Automaton {
         self.coordinator.detector.exchanged(peer);
     }
 
-    fn tick(&mut self, _: bool, _: &dyn Voting, context: &Context, out: &mut Outbox) {
+    fn tick(&mut self, full: bool, _: &dyn Voting, context: &Context, out: &mut Outbox) {
         if self.coordinator.repair() {
             out.repaired(Illegal::Automaton);
         }
-        self.ballots.repair(context, out);
+        self.ballots.repair(full, context, out);
     }
 
     fn iterate(&mut self, voting: &dyn Voting, context: &Context, out: &mut Outbox) {
         let flushed = self.coordinator.flush;
+        let round_ended = self.coordinator.time_passes();
         if self.coordinator.iterate() {
             self.reset = true;
             self.ballots.reset(flushed);
         }
         self.observe(out);
-        self.ballots.tick(self.served(), voting, context, out);
+        self.ballots.tick(self.served(), round_ended, voting, context, out);
         for peer in context.committee.ids().filter(|peer| *peer != context.own) {
             out.send(peer, Message::Coordination(self.coordinator.say(peer)));
         }
@@ -201,6 +208,11 @@ impl ViewEstablishment for Automaton {
     #[cfg(feature = "laboratory")]
     fn set_floor(&mut self, floor: Ballot) {
         self.ballots.set_floor(floor);
+    }
+
+    #[cfg(feature = "laboratory")]
+    fn belong_to(&mut self, own: ReplicaId) {
+        self.coordinator.own = own;
     }
 
     #[cfg(feature = "laboratory")]

@@ -142,6 +142,14 @@ impl Sight<'_> {
         on_the_way(&own) && rising.count() >= self.thresholds.strong()
     }
 
+    /// Whether more than `f` that were heard are neither where this replica is nor on their way there.
+    pub(super) fn is_apart(&self) -> bool {
+        let own = self.own_place();
+        let there = SignerSet(self.same(own).0 | self.transit(own, Mode::Remain).0);
+        let elsewhere = self.sound().filter(|(replica, _)| !there.contains(*replica));
+        elsewhere.count() > self.thresholds.faulty_max()
+    }
+
     /// Whether `n-f` echo this replica's phase, pair and change (B18).
     pub(super) fn noticed(&self) -> bool {
         self.echoing(|own, echo| own.agrees(echo)).len() >= self.thresholds.strong()

@@ -9,7 +9,7 @@ use daruma_types::{
 
 use super::Automaton;
 use super::actions::Action;
-use super::coordinator::{Coordinator, WISH_ROUNDS};
+use super::coordinator::{APART_ROUNDS, Coordinator, WISH_ROUNDS};
 use super::predicates::{Mode, Sight};
 use super::state::AutomatonState;
 use crate::outbox::Outbox;
@@ -409,5 +409,48 @@ fn whose_votes_contradicted_themselves_takes_a_higher_ballot_after_the_reset() {
         automaton.coordinator.detector.heard = set(&[0, 2, 3, 4, 5]);
         iterate(&mut automaton);
         assert_eq!(automaton.ballot(), Ballot(ballot));
+    }
+}
+
+#[test]
+fn a_wish_without_a_suspicion_behind_it_is_withdrawn_in_service_and_kept_out_of_it() {
+    let here = place(0, pair(1, 1));
+    let mut known = [here; 6];
+    known[0] = wanting(here);
+    let mut coordinator = seen_by_all(&known);
+    coordinator.want_no_change();
+    assert!(!coordinator.place().change);
+    // Three have gone on: this one must follow, and its wish counts.
+    known[1..4].fill(place(1, pair(1, 2)));
+    let mut coordinator = seen_by_all(&known);
+    coordinator.want_no_change();
+    assert!(coordinator.place().change);
+}
+
+#[test]
+fn one_is_apart_when_more_than_f_that_it_hears_are_neither_with_it_nor_coming() {
+    let (here, coming, away) = (place(0, pair(1, 1)), place(1, pair(0, 1)), place(0, pair(3, 3)));
+    let apart = |known: &[Place]| sight(&state(known)).is_apart();
+    assert!(apart(&[here, here, here, here, away, away]));
+    assert!(!apart(&[here, here, here, here, here, away]), "it may lie");
+    assert!(!apart(&[here, here, here, here, coming, away]));
+    assert!(apart(&[here, here, here, here, place(1, pair(1, 2)), away]), "it has left");
+    let state = state(&[here, here, here, here, away, away]);
+    let deaf = Sight { heard: set(&[0, 1, 2, 3, 4]), ..sight(&state) };
+    assert!(!deaf.is_apart(), "what a silent replica was is nothing to go by");
+}
+
+#[test]
+fn one_that_serves_a_view_apart_from_the_rest_resets_after_the_stated_rounds_and_not_before() {
+    let (here, away) = (place(0, pair(1, 1)), place(0, pair(3, 3)));
+    for (known, resets) in [
+        ([here, here, here, here, away, away], true),
+        ([here, here, here, here, here, away], false),
+    ] {
+        let mut coordinator = seen_by_all(&known);
+        coordinator.detector.apart = APART_ROUNDS - 1;
+        assert!(!coordinator.iterate());
+        coordinator.detector.apart = APART_ROUNDS;
+        assert_eq!(coordinator.iterate(), resets);
     }
 }

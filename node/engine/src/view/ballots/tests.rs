@@ -133,7 +133,7 @@ fn b4_a_floor_is_lowered_when_n_minus_f_are_far_below_and_not_for_fewer() {
     for (told, floor) in [(3, 2 * BALLOT_LEAP), (4, 7)] {
         let mut ballots = at(2 * BALLOT_LEAP);
         (2..2 + told).for_each(|id| ballots.on_report(ReplicaId(id), report(7, id)));
-        ballots.repair(&context, &mut Outbox::default());
+        ballots.repair(false, &context, &mut Outbox::default());
         assert_eq!(ballots.floor(), Ballot(floor), "{told} told theirs");
     }
 }
