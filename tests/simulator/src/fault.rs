@@ -97,6 +97,14 @@ pub enum Fault {
         /// How many times as long as usual.
         factor: u64,
     },
+    /// All variables get arbitrary values, while it runs.
+    Memory {
+        /// Who.
+        #[serde(with = "word")]
+        replica: ReplicaId,
+        /// Decides the values.
+        values: u32,
+    },
     /// Everything heals.
     Calm,
 }
@@ -114,7 +122,8 @@ impl Fault {
             | Self::Pause { replica, .. }
             | Self::ClockJump { replica, .. }
             | Self::TickLength { replica, .. }
-            | Self::Disk { replica, .. } => vec![*replica],
+            | Self::Disk { replica, .. }
+            | Self::Memory { replica, .. } => vec![*replica],
             Self::Hold { .. } | Self::PowerLoss | Self::Calm => Vec::new(),
         }
     }
@@ -134,6 +143,7 @@ impl Fault {
             Self::ClockJump { .. } => "clock jump",
             Self::TickLength { .. } => "tick length",
             Self::Disk { .. } => "disk",
+            Self::Memory { .. } => "memory",
             Self::Calm => "calm",
         }
     }
@@ -190,6 +200,9 @@ impl core::fmt::Display for Fault {
             }
             Self::Disk { replica, factor } => {
                 write!(f, "{replica}'s disk takes {factor} times as long")
+            }
+            Self::Memory { replica, .. } => {
+                write!(f, "{replica}'s memory gets arbitrary values")
             }
             Self::Calm => f.write_str("calm: everything heals"),
         }

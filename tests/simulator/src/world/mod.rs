@@ -1,15 +1,19 @@
 //! The run itself: one thread, one queue of events, virtual time.
 
 mod arbitrary;
+mod disks;
 mod driven;
 mod effects;
 mod ending;
+mod forged_rows;
 mod holding;
 mod life;
+mod memory;
 mod recovery;
 mod rounds;
 mod routes;
 mod standstill;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -39,7 +43,7 @@ use self::holding::Holding;
 use crate::arbitrary::Rhythm;
 use crate::checkers::{Broken, Checkers};
 use crate::clients::Clients;
-use crate::fault::Scheduled;
+use crate::fault::{Fault, Scheduled};
 use crate::network::Links;
 use crate::parcel::Parcel;
 use crate::plan::Plan;
@@ -53,6 +57,7 @@ use crate::{Invariant, Outcome, Start, Stats, Violation, limits};
 use arbitrary::History;
 use recovery::Recovery;
 use rounds::Rounds;
+use survival::Stood;
 
 /// Something that happens at one moment. Small, because the queue moves them about; what is large is
 /// in a box of its own.
@@ -173,6 +178,8 @@ pub(crate) struct World<'a> {
     /// The rhythm of a run that a test drives.
     driven: Option<Rhythm>,
     recovery: Option<Recovery>,
+    /// What correct replicas held when memories and disks were set.
+    stood: Option<Stood>,
 }
 
 impl<'a> World<'a> {
@@ -237,7 +244,12 @@ impl<'a> World<'a> {
             rounds: None,
             driven: None,
             recovery: None,
+            stood: None,
         };
+        let spoils = |entry: &Scheduled| matches!(entry.fault, Fault::Memory { .. });
+        if world.faults.iter().any(spoils) {
+            world.remember();
+        }
         world.populate(&keys);
         world
     }
@@ -322,6 +334,7 @@ impl<'a> World<'a> {
             correct: true,
             transient: false,
             tainted: false,
+            spoiled_us: None,
             store: Arc::new(MemoryStore::new()),
             running: None,
             incarnation: 0,
