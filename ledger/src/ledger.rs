@@ -138,7 +138,7 @@ impl Ledger {
     /// A reader of this ledger's store.
     #[must_use]
     pub fn reader(&self) -> LedgerReader {
-        LedgerReader::new(Arc::clone(&self.store), self.chain())
+        LedgerReader::checking(Arc::clone(&self.store), self.trust.clone())
     }
 
     /// Executes the block above the head and makes it durable with everything that follows from it.

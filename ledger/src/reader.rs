@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use daruma_automaton_api::{Entry, StateRead, StateView, limits::SCAN_ENTRIES_MAX};
-use daruma_store::{Location, Snapshot, Store, StoreError};
+use daruma_store::{Location, Snapshot, Store, StoreError, Trust};
 use daruma_types::{
     Block, Certificate, CertifiedBlock, ChainId, Hash, Header, Height, MerkleProof, PublicKey,
     Receipt, StateCertificate, Statement, codec,
@@ -20,6 +20,8 @@ use crate::{HeadInfo, LedgerError, StateKey, TransactionProof};
 pub struct LedgerReader {
     store: Arc<dyn Store>,
     chain: ChainId,
+    /// What attestations are checked against before they are given out.
+    trust: Option<Trust>,
 }
 
 impl fmt::Debug for LedgerReader {
@@ -43,7 +45,14 @@ impl LedgerReader {
     /// A reader of the ledger of `chain` in `store`.
     #[must_use]
     pub const fn new(store: Arc<dyn Store>, chain: ChainId) -> Self {
-        Self { store, chain }
+        Self { store, chain, trust: None }
+    }
+
+    /// The same, which gives out no attestations that do not verify: an engine whose memory was wrong may
+    /// have had them kept.
+    #[must_use]
+    pub fn checking(store: Arc<dyn Store>, trust: Trust) -> Self {
+        Self { store, chain: trust.chain(), trust: Some(trust) }
     }
 
     /// The chain.
@@ -161,7 +170,7 @@ impl LedgerReader {
         Ok(statements)
     }
 
-    /// The state certificate of a height, if this replica collected one.
+    /// The state certificate of a height, if this replica collected one that verifies.
     ///
     /// # Errors
     /// See [`Self::head`].
@@ -169,7 +178,13 @@ impl LedgerReader {
         &self,
         height: Height,
     ) -> Result<Option<StateCertificate>, LedgerError> {
-        Ok(self.store.state_certificate(height)?)
+        let held = self.store.state_certificate(height)?;
+        let Some(Trust { committee, verifier }) = &self.trust else { return Ok(held) };
+        let weak = committee.thresholds().weak();
+        Ok(held.filter(|certificate| {
+            certificate.statement.height == height
+                && certificate.verify(weak, committee, verifier.as_ref()).is_ok()
+        }))
     }
 
     /// Where the transaction of this name stood first.

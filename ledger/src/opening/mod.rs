@@ -29,7 +29,7 @@ use daruma_store::{
     Batch, CHAIN, Class, Column, HEAD, Head, Store, StoreError, Trust,
     limits::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX},
 };
-use daruma_types::{ChainId, Hash, HeadClaim, Height, Statement, codec};
+use daruma_types::{Block, ChainId, Hash, HeadClaim, Height, Statement, codec};
 
 use crate::ledger::{HeadInfo, Ledger};
 use crate::tree::StateTree;
@@ -73,6 +73,9 @@ pub struct LedgerRepair {
 
 /// Rows read at once while a table is checked or cleared.
 const ROWS_AT_ONCE: usize = 1024;
+
+/// Rows read at once while one is looked for, that may be as large as a block.
+const LARGE_ROWS_AT_ONCE: usize = 16;
 
 /// An opening under way.
 struct Opening {
@@ -140,14 +143,11 @@ impl Opening {
         if noted == Ok(own) {
             return Ok(());
         }
-        let head = found(self.store().head())?.map_or(Height(1), |head| head.height);
-        let ours = self.certified(Height(1))?.is_ok() || self.certified(head)?.is_ok();
-        let written = match found(self.store().block(Height(1)))? {
-            Ok(block) => Ok(block.header.chain),
-            Err(why) => found(self.store().block(head))?.map_or(Err(why), |b| Ok(b.header.chain)),
-        };
-        let others = [noted.clone(), written].into_iter().flatten().find(|chain| *chain != own);
-        if let (false, Some(found)) = (ours, others) {
+        let ours = self.any_row(Column::Certificates, |key, _| match height_of(key) {
+            Some(height) => Ok(self.certified(height)?.is_ok()),
+            None => Ok(false),
+        })?;
+        if !ours && let Some(found) = self.other_chain(noted.clone().ok())? {
             return Err(LedgerError::OtherChain { found, expected: own });
         }
         let (Ok(why) | Err(why)) = noted.map(|chain| format!("says {chain}"));
@@ -158,6 +158,60 @@ impl Opening {
         let mut batch = Batch::default();
         batch.put(Column::Meta, CHAIN, codec::encode(&own));
         Ok(self.store().mend(batch)?)
+    }
+
+    /// The other chain whose store this is, given which one is noted. The note alone is a row like any
+    /// other, and may be damaged: there must be a block of the chain that it names, which may be one
+    /// that was only voted for, or, where it names none, a block with a certificate for it.
+    fn other_chain(&self, noted: Option<ChainId>) -> Result<Option<ChainId>, LedgerError> {
+        let own = self.ledger.chain();
+        let mut other = None;
+        for column in [Column::Blocks, Column::Journal] {
+            self.any_row(column, |key, row| {
+                let Ok(block) = codec::decode_stored::<Block>(row) else { return Ok(false) };
+                let chain = block.header.chain;
+                let named = match noted {
+                    Some(noted) => chain == noted,
+                    None => {
+                        let certificate = match height_of(key) {
+                            Some(height) => found(self.store().certificate(height))?,
+                            None => Err("is no height".into()),
+                        };
+                        certificate.is_ok_and(|c| c.hash == block.hash())
+                    }
+                };
+                if named && chain != own {
+                    other = Some(chain);
+                }
+                Ok(other.is_some())
+            })?;
+        }
+        Ok(other)
+    }
+
+    /// Whether `holds` does of a row of a table; those after it are not looked at.
+    fn any_row(
+        &self,
+        column: Column,
+        mut holds: impl FnMut(&[u8], &[u8]) -> Result<bool, LedgerError>,
+    ) -> Result<bool, LedgerError> {
+        let mut from = Vec::new();
+        loop {
+            let rows = match self.store().rows(column, &from, LARGE_ROWS_AT_ONCE) {
+                Ok(rows) => rows,
+                Err(StoreError::Damaged { .. }) => return Ok(false),
+                Err(failed) => return Err(failed.into()),
+            };
+            for (key, row) in &rows {
+                if holds(key, row)? {
+                    return Ok(true);
+                }
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == LARGE_ROWS_AT_ONCE => from = after(last),
+                Some(_) | None => return Ok(false),
+            }
+        }
     }
 
     fn check(&mut self) -> Result<(), LedgerError> {

@@ -14,6 +14,11 @@ pub const JOURNAL_HEIGHTS_MAX: usize = 4 * daruma_types::limits::WINDOW_MAX;
 /// itself. Further ones are dropped.
 pub const QUARANTINE_ROWS_MAX: usize = 64;
 
+/// Votes that a certificate above the head refuses before it gives way, if its block is not had by then.
+/// After each refusal the engine is made anew and asks all others for the block; fewer than the contradictions
+/// after which a driver lets an engine rest, so that its pauses do not add up.
+pub const LONE_REFUSALS_MAX: u32 = 4;
+
 /// Bytes kept of one row in quarantine: the largest block fits.
 pub const QUARANTINE_BYTES_MAX: usize = 2 * daruma_types::limits::BLOCK_BYTES_MAX;
 

@@ -69,7 +69,8 @@ pub trait Store: Send + Sync {
     /// - a vote in a ballot below that of the recorded view, or below that of the recorded vote at
     ///   its height;
     /// - a vote for another block in the ballot and at the height of the recorded vote;
-    /// - a vote at a committed height for another block than the committed one;
+    /// - a vote at a committed height for another block than the committed one; above the head, where
+    ///   something is missing, only [`crate::limits::LONE_REFUSALS_MAX`] times in a row;
     /// - a view below the recorded one.
     ///
     /// Of each height the latest vote is kept, with the last [`crate::limits::BODIES_PER_HEIGHT_MAX`]

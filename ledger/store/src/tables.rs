@@ -8,13 +8,17 @@ use daruma_types::{
     StateCertificate, Statement, VoteKind,
 };
 
-use crate::error::decode_row;
+use crate::error::{Promised, decode_row};
 use crate::journal::{self, CleanJournal, Marks, Settled};
+use crate::limits::{LONE_REFUSALS_MAX, QUARANTINE_ROWS_MAX};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Trust};
 
 /// The row of [`Column::Meta`] that holds the head.
 pub const HEAD: &[u8] = b"head";
+
+/// The row of [`Column::Meta`] that says how many votes a certificate above the head has refused.
+const REFUSED: &[u8] = b"refused";
 
 /// The row of [`Column::Meta`] that holds the chain's id.
 pub const CHAIN: &[u8] = b"chain";
@@ -48,8 +52,52 @@ impl<B: Backend> Tables<B> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A damaged row above the head proves nothing: it is written anew with the block.
     fn committed_hash(&self, height: Height) -> Result<Option<Hash>, StoreError> {
-        Ok(self.certificate(height)?.map(|certificate| certificate.hash))
+        match self.certificate(height) {
+            Ok(certificate) => Ok(certificate.map(|certificate| certificate.hash)),
+            Err(StoreError::Damaged { .. })
+                if self.head().ok().flatten().is_none_or(|head| head.height < height) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a certificate that refuses a vote, once more, is to give way: one above the head, of a block
+    /// that is missing here or lies on a missing one, and that nobody gave while it refused
+    /// [`LONE_REFUSALS_MAX`] votes. It goes to quarantine then, with what there is of its block. Without
+    /// that, a block lost on all disks would stop its height for ever.
+    fn gives_way(&self, height: Height) -> Result<bool, StoreError> {
+        let executed = self.head().ok().flatten().map_or(Height(0), |head| head.height);
+        if height <= executed {
+            return Ok(false);
+        }
+        let noted = row::<(Height, u32)>(&self.backend, Column::Meta, REFUSED).ok().flatten();
+        let before = noted.filter(|(at, _)| *at == height).map_or(0, |(_, count)| count);
+        let mut batch = Batch::default();
+        if before < LONE_REFUSALS_MAX {
+            let count = before.saturating_add(1);
+            batch.put(Column::Meta, REFUSED, codec::encode(&(height, count)));
+            self.backend.write(batch, Sync::Yes)?;
+            return Ok(false);
+        }
+        batch.delete(Column::Meta, REFUSED);
+        let kept = self.backend.scan(Column::Quarantine, b"", b"", QUARANTINE_ROWS_MAX);
+        let mut room =
+            QUARANTINE_ROWS_MAX.saturating_sub(kept.map_or(usize::MAX, |rows| rows.len()));
+        for column in [Column::Certificates, Column::Blocks] {
+            if let Ok(Some(row)) = self.backend.get(column, &at(height))
+                && room > 0
+            {
+                batch.put(Column::Quarantine, column.quarantine_key(&at(height)), row);
+                room = room.saturating_sub(1);
+            }
+            batch.delete(column, at(height));
+        }
+        self.backend.write(batch, Sync::Yes)?;
+        Ok(true)
     }
 }
 
@@ -82,7 +130,15 @@ impl<B: Backend> Store for Tables<B> {
         let mut next = marks.clone();
         let mut batch = Batch::default();
         for promise in promises {
-            next.admit(promise, |height| self.committed_hash(height), &mut batch)?;
+            let admitted = next.admit(promise, |height| self.committed_hash(height), &mut batch);
+            match admitted {
+                Err(StoreError::Contradiction {
+                    recorded: Promised::Committed(height, _), ..
+                }) if self.gives_way(height)? => {
+                    next.admit(promise, |_| Ok(None), &mut batch)?;
+                }
+                admitted => admitted?,
+            }
         }
         if !batch.is_empty() {
             self.backend.write(batch, Sync::Yes)?;

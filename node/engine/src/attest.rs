@@ -163,8 +163,16 @@ impl Attestations {
             told: 0,
             diverged: false,
         });
+        let of_own = |held: &Attestation| held.statement == attestation.statement;
+        let as_own =
+            entry.held.get(context.own.index()).and_then(Option::as_ref).is_some_and(of_own);
         if let Some(place) = entry.held.get_mut(attestation.replica.index()) {
-            place.get_or_insert(attestation);
+            // What a replica attested of a chain that it left may not keep out what it attests of this one.
+            if as_own {
+                *place = Some(attestation);
+            } else {
+                place.get_or_insert(attestation);
+            }
         }
     }
 
@@ -194,7 +202,9 @@ impl Attestations {
             }));
             entry.told = count;
         }
-        let others = || entry.held.iter().flatten().map(|a| &a.statement).filter(|s| **s != own);
+        // Another block is another chain, and not another state: see `conflict.rs`.
+        let differs = |s: &&Statement| s.block == own.block && **s != own;
+        let others = || entry.held.iter().flatten().map(|a| &a.statement).filter(differs);
         let outvoted = held.saturating_sub(count) >= thresholds.weak()
             && others().any(|s| others().filter(|o| *o == s).count() >= thresholds.weak());
         if outvoted && !entry.diverged {
@@ -249,17 +259,18 @@ impl Attestations {
     }
 
     /// Checks again this replica's own attestations, which are sent again, and those of others that
-    /// still count for something.
+    /// still count for something: of which a quorum was not yet told.
     fn drop_invalid(&mut self, context: &Context) -> bool {
         let mut dropped = false;
         let mut left = CHECKED_AT_ONCE;
-        let attested = self.attested;
+        let quorum = context.thresholds().quorum();
         let (committee, verifier) = (&context.committee, context.verifier.as_ref());
         for (height, entry) in &mut self.entries {
+            let settled = entry.told >= quorum;
             for (index, place) in entry.held.iter_mut().enumerate() {
                 let Some(held) = place else { continue };
                 let own = index == context.own.index();
-                if !own && (*height <= attested || left == 0) {
+                if !own && (settled || left == 0) {
                     continue;
                 }
                 left = left.saturating_sub(usize::from(!own));
@@ -354,7 +365,7 @@ mod tests {
         assert!(!attestations.entries.contains_key(&Height(far)));
     }
 
-    fn attestation(replica: u16, statement: Statement) -> Attestation {
+    fn attested(replica: u16, statement: Statement) -> Attestation {
         Attestation::sign(statement, ReplicaId(replica), CHAIN, &key(replica))
     }
 

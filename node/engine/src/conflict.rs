@@ -231,15 +231,14 @@ impl Conflict {
             }
         }
         let Some((peer, start, _)) = self.asked else { return };
-        if peer != from {
+        // The same peer may have been asked for other blocks, for another reason: those are no answer.
+        let answers = blocks.first().is_some_and(|block| block.certificate.height == start);
+        if peer != from || !answers {
             return;
         }
         self.asked = None;
-        let starts = blocks.first().is_some_and(|block| block.certificate.height == start);
         let support = self.support(own, summaries);
-        if let Some(tie) = self.leaves(support, context)
-            && starts
-        {
+        if let Some(tie) = self.leaves(support, context) {
             self.comparing = ANSWER_TICKS;
             out.push(Effect::Adopt { blocks: blocks.to_vec(), tie });
         }

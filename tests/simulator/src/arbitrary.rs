@@ -13,6 +13,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::disk_faults::DiskFaults;
 use crate::plan::{ClientSettings, Plan};
 use crate::random::{Purpose, stream};
 use crate::seeded::{byzantine, pick};
@@ -56,13 +57,26 @@ pub struct ArbitraryStart {
     pub values: Values,
     /// Whether some of them get one another's memory first.
     pub swapped: bool,
-    /// Whether some begin with the disk of an earlier moment.
-    pub old_disks: bool,
+    /// What becomes of disks.
+    #[serde(default)]
+    pub disks: DiskFaults,
     /// Messages on each link, at most.
     pub in_flight: usize,
     /// When replicas act.
     pub rhythm: Rhythm,
 }
+
+impl ArbitraryStart {
+    /// Names no more replicas than there are.
+    pub(crate) fn within(&mut self, replicas: usize) {
+        self.faulty = self.faulty.min(replicas);
+        self.disks.old = self.disks.old.min(replicas);
+        self.disks.damaged = self.disks.damaged.min(replicas);
+    }
+}
+
+/// How often disks are faulty as well, of one (catalogue 7: in 10% of the runs, and we have room for more).
+const DISK_FAULTS: f64 = 0.15;
 
 /// Microseconds of a unit of [`Rhythm`], which is a tick.
 pub(crate) const UNIT_US: u64 = 100_000;
@@ -160,15 +174,33 @@ impl Plan {
                 ],
             ),
             swapped: random.random_bool(0.15),
-            old_disks: false,
+            disks: DiskFaults::NONE,
             in_flight: pick(random, &[0, 0, 2, 8]),
             rhythm: pick(random, &[Rhythm::LockStep, Rhythm::Random]),
         };
         let byzantine = byzantine(thresholds, random);
-        Self {
-            start: Start::Arbitrary(start),
-            byzantine: if random.random_bool(0.5) { Vec::new() } else { byzantine },
-            ..calm.in_rounds()
+        let byzantine = if random.random_bool(0.5) { Vec::new() } else { byzantine };
+        // Drawn last, so that a seed without them has the run that it had before there were any.
+        let disks = match random.random_bool(DISK_FAULTS) {
+            true => DiskFaults::drawn(thresholds, random),
+            false => DiskFaults::NONE,
+        };
+        let start = Start::Arbitrary(ArbitraryStart { disks, ..start });
+        Self { start, byzantine, ..calm.in_rounds() }
+    }
+
+    /// The same arbitrary start with faulty disks in any case.
+    #[must_use]
+    pub fn arbitrary_disks(seed: u64, replicas: usize) -> Self {
+        let plan = Self::arbitrary(seed, replicas);
+        match &plan.start {
+            Start::Arbitrary(start) if !start.disks.any() => {
+                let mut random = stream(seed, Purpose::Disks);
+                let disks = DiskFaults::drawn(plan.thresholds, &mut random);
+                let start = Start::Arbitrary(ArbitraryStart { disks, ..start.clone() });
+                Self { start, ..plan }
+            }
+            Start::Arbitrary(_) | Start::Fresh => plan,
         }
     }
 

@@ -31,7 +31,7 @@ impl Plan {
         let random = &mut random;
         let replicas = pick(random, &[4, 4, 6, 6, 7, 7, 11, 12]);
         let calm = Self::calm(seed, replicas);
-        let mut kinds = FaultKind::ALL;
+        let mut kinds = FaultKind::FIRST.to_vec();
         kinds.shuffle(random);
         let count = random.random_range(KINDS);
         let faults: FaultKinds = kinds.into_iter().take(count).collect();
@@ -72,7 +72,7 @@ impl Plan {
             ..calm
         };
         let windows = windows(&plan, random);
-        plan.windows(&windows)
+        plan.windows(&windows).perhaps_memory(random)
     }
 }
 

@@ -106,6 +106,14 @@ pub enum Fault {
         /// How many times as long as usual.
         factor: u64,
     },
+    /// All variables get arbitrary values, while it runs.
+    Memory {
+        /// Who.
+        #[serde(with = "word")]
+        replica: ReplicaId,
+        /// Decides the values.
+        values: u32,
+    },
     /// Everything heals.
     Calm,
 }
@@ -124,7 +132,8 @@ impl Fault {
             | Self::ClockJump { replica, .. }
             | Self::TickLength { replica, .. }
             | Self::Timers { replica, .. }
-            | Self::Disk { replica, .. } => vec![*replica],
+            | Self::Disk { replica, .. }
+            | Self::Memory { replica, .. } => vec![*replica],
             Self::Hold { .. } | Self::PowerLoss | Self::Calm => Vec::new(),
         }
     }
@@ -145,6 +154,7 @@ impl Fault {
             Self::TickLength { .. } => "tick length",
             Self::Timers { .. } => "timers",
             Self::Disk { .. } => "disk",
+            Self::Memory { .. } => "memory",
             Self::Calm => "calm",
         }
     }
@@ -206,6 +216,9 @@ impl core::fmt::Display for Fault {
             ),
             Self::Disk { replica, factor } => {
                 write!(f, "{replica}'s disk takes {factor} times as long")
+            }
+            Self::Memory { replica, .. } => {
+                write!(f, "{replica}'s memory gets arbitrary values")
             }
             Self::Calm => f.write_str("calm: everything heals"),
         }

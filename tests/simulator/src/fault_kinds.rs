@@ -54,11 +54,14 @@ pub enum FaultKind {
     SlowDisks,
     /// Some replicas start late.
     LateStarts,
+    /// All variables of a running replica get arbitrary values: of one that takes the place of a Byzantine
+    /// one, as for permanent cuts, so that nothing that is promised to clients is excused by it.
+    Memory,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Partitions,
         Self::PartialPartitions,
         Self::RestlessPartitions,
@@ -84,7 +87,12 @@ impl FaultKind {
         Self::ClockDrift,
         Self::SlowDisks,
         Self::LateStarts,
+        Self::Memory,
     ];
+
+    /// Those that there were when the plans of seeds were first drawn: a kind that comes later is drawn after
+    /// everything else, so that a seed keeps its plan.
+    pub(crate) const FIRST: &[Self] = Self::ALL.split_at(25).0;
 
     /// The name in plans, traces and counters.
     #[must_use]
@@ -115,6 +123,7 @@ impl FaultKind {
             Self::ClockDrift => "clock-drift",
             Self::SlowDisks => "slow-disks",
             Self::LateStarts => "late-starts",
+            Self::Memory => "memory",
         }
     }
 

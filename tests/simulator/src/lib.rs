@@ -25,6 +25,7 @@ mod clients;
 pub mod command;
 mod cpu_time;
 mod describe;
+mod disk_faults;
 mod door;
 mod fault;
 mod fault_kinds;
@@ -55,6 +56,7 @@ pub use arbitrary::{
 };
 pub use daruma_adversary::{self as adversary, Adversary, Behaviour, Window};
 pub use daruma_engine::laboratory::{Scope, Standing, Values};
+pub use disk_faults::DiskFaults;
 pub use fault::{Fault, Pairs, Scheduled};
 pub use fault_kinds::{FaultKind, FaultKinds};
 pub use network::{LinkSettings, Weather};

@@ -161,7 +161,11 @@ impl Plan {
         let replicas = replicas.clamp(1, limits::REPLICAS_MAX);
         let faulty_max = Thresholds::largest_faulty_with(replicas, self.establishment);
         let thresholds = Thresholds::new(replicas, faulty_max).unwrap_or(self.thresholds);
-        Self { thresholds, ..self }.within_budget()
+        let mut plan = Self { thresholds, ..self };
+        if let Start::Arbitrary(start) = &mut plan.start {
+            start.within(replicas);
+        }
+        plan.within_budget()
     }
 
     /// This way to agree on who is primary, with the same `f`, and as many more replicas as it needs

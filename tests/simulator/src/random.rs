@@ -15,6 +15,7 @@ pub(crate) enum Purpose {
     Adversaries,
     Faulty,
     Memory,
+    Disks,
 }
 
 /// The stream for `purpose` of the run with this seed.

@@ -40,6 +40,8 @@ pub(crate) struct Replica {
     pub(crate) tainted: bool,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) running: Option<Running>,
+    /// When its memory was last spoiled while it ran.
+    pub(crate) spoiled_us: Option<u64>,
     /// Counts starts and crashes, so that events of an earlier life are known as such.
     pub(crate) incarnation: u32,
     /// Its wall clock at the start of the run.

@@ -36,6 +36,11 @@ impl Scenario {
             plan: |seed| Plan::arbitrary(seed, ARBITRARY_REPLICAS[(seed % 4) as usize]),
         },
         Self {
+            name: "arbitrary/disks",
+            about: "the same, and disks of an earlier moment or with damaged rows in every run",
+            plan: |seed| Plan::arbitrary_disks(seed, ARBITRARY_REPLICAS[(seed % 4) as usize]),
+        },
+        Self {
             name: "chaos",
             about: "ten simulated minutes with at least twenty faults of many kinds",
             plan: Plan::chaos,

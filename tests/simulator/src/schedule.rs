@@ -166,6 +166,7 @@ impl Drawing<'_> {
             FaultKind::ClockJumps => self.clock_jump(at_us),
             FaultKind::ClockDrift => self.clock_drift(at_us),
             FaultKind::SlowDisks => self.slow_disk(at_us),
+            FaultKind::Memory => self.memory(at_us),
             // Drawn before all others: a replica starts once.
             FaultKind::LateStarts => {}
         }
@@ -193,6 +194,21 @@ impl Drawing<'_> {
         let ms = self.random.random_range(ms / 2..=ms).clamp(from_ms, to_ms);
         let us = ms * 1000;
         (us * self.end_us.min(FULL_PHASE_US) / FULL_PHASE_US).max(self.tick_us)
+    }
+
+    /// Replicas that take the place of Byzantine ones.
+    fn frail(&self) -> Vec<ReplicaId> {
+        let mut frail = self.plan.byzantine_ids();
+        for entry in &self.entries {
+            if let Fault::CutForever { outcasts, .. } = &entry.fault {
+                frail.extend(outcasts);
+            } else if let Fault::Memory { replica, .. } = &entry.fault {
+                frail.push(*replica);
+            }
+        }
+        frail.sort_unstable();
+        frail.dedup();
+        frail
     }
 
     fn replica(&mut self) -> ReplicaId {

@@ -21,7 +21,7 @@ impl Plan {
         let calm = Self::calm(seed, pick(random, &[4, 4, 4, 6, 7]));
         let faults = fault_kinds(random);
         let byzantine = byzantine(calm.thresholds, random);
-        Self {
+        let plan = Self {
             chain: ChainLimits {
                 block_transactions_max: pick(random, &[1, 2, 4, 16, 64]),
                 window: pick(random, &[1, 2, 4, 8, 16]),
@@ -47,7 +47,15 @@ impl Plan {
             sync_us: pick(random, &[50, 500, 3_000]),
             execute_us: pick(random, &[50, 300, 5_000]),
             ..calm
-        }
+        };
+        plan.perhaps_memory(random)
+    }
+
+    /// The same with faults of memory as well, in some plans.
+    pub(crate) fn perhaps_memory(self, random: &mut ChaCha8Rng) -> Self {
+        let more = random.random_bool(chance(FaultKind::Memory));
+        let faults = if more { self.faults.with(FaultKind::Memory) } else { self.faults };
+        Self { faults, ..self }
     }
 }
 
@@ -81,7 +89,7 @@ pub(crate) fn pick<T: Copy>(random: &mut ChaCha8Rng, choices: &[T]) -> T {
 }
 
 fn fault_kinds(random: &mut ChaCha8Rng) -> FaultKinds {
-    FaultKind::ALL.into_iter().filter(|kind| random.random_bool(chance(*kind))).collect()
+    FaultKind::FIRST.iter().copied().filter(|kind| random.random_bool(chance(*kind))).collect()
 }
 
 /// How often a plan has faults of this kind: some of the common ones, and mostly one or two of the others.
@@ -109,7 +117,8 @@ const fn chance(kind: FaultKind) -> f64 {
         | FaultKind::RollingRestarts
         | FaultKind::Pauses
         | FaultKind::ClockJumps
-        | FaultKind::ClockDrift => 0.1,
+        | FaultKind::ClockDrift
+        | FaultKind::Memory => 0.1,
     }
 }
 

@@ -9,7 +9,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{ArbitraryStart, Invariant, Outcome, Plan, Rhythm, Start, Violation, limits};
+use crate::{
+    ArbitraryStart, DiskFaults, Invariant, Outcome, Plan, Rhythm, Start, Violation, limits,
+};
 
 /// How long a plan may be made smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,10 +195,7 @@ impl Shrinking<'_> {
     fn fewer_replicas(&mut self) {
         for replicas in REPLICAS {
             if replicas < self.best.thresholds.replicas() {
-                let mut smaller = self.best.clone().replicas(replicas);
-                if let Start::Arbitrary(start) = &mut smaller.start {
-                    start.faulty = start.faulty.min(replicas);
-                }
+                let smaller = self.best.clone().replicas(replicas);
                 let nobody_missing = (&smaller.byzantine, &smaller.windows)
                     == (&self.best.byzantine, &self.best.windows);
                 if nobody_missing && self.improves(smaller) {
@@ -247,9 +246,19 @@ fn simpler(start: &Start) -> Vec<ArbitraryStart> {
         ArbitraryStart { views: 0, ..start.clone() },
         ArbitraryStart { views: start.views / 2, ..start.clone() },
         ArbitraryStart { swapped: false, ..start.clone() },
-        ArbitraryStart { old_disks: false, ..start.clone() },
         ArbitraryStart { rhythm: Rhythm::LockStep, ..start.clone() },
     ];
+    let disks = start.disks;
+    let fewer = [
+        DiskFaults::NONE,
+        DiskFaults { old: 0, ..disks },
+        DiskFaults { old: disks.old.saturating_sub(1), ..disks },
+        DiskFaults { damaged: 0, rows: 0, ..disks },
+        DiskFaults { damaged: disks.damaged.saturating_sub(1), ..disks },
+        DiskFaults { rows: disks.rows / 2, ..disks },
+        DiskFaults { rows: disks.rows.saturating_sub(1), ..disks },
+    ];
+    found.extend(fewer.map(|disks| ArbitraryStart { disks, ..start.clone() }));
     if start.faulty > 1 {
         found.push(ArbitraryStart { faulty: 1, ..start.clone() });
         found.push(ArbitraryStart { faulty: start.faulty - 1, ..start.clone() });

@@ -6,8 +6,8 @@
 //! interferes, all correct ones serve one view within that many rounds.
 
 use daruma_simulator::{
-    ArbitraryStart, Behaviour, Outcome, Plan, Rhythm, Scope, Values, convergence_rounds_max,
-    view_rounds_max,
+    ArbitraryStart, Behaviour, DiskFaults, Outcome, Plan, Rhythm, Scope, Values,
+    convergence_rounds_max, view_rounds_max,
 };
 use daruma_types::{Establishment, ReplicaId};
 
@@ -28,7 +28,7 @@ const START: ArbitraryStart = ArbitraryStart {
     scope: Scope::All,
     values: Values::Mixed,
     swapped: false,
-    old_disks: false,
+    disks: DiskFaults::NONE,
     in_flight: 0,
     rhythm: Rhythm::LockStep,
 };

@@ -31,6 +31,8 @@ pub enum Values {
     Largest,
     /// The smallest of every type, and nothing held.
     Zero,
+    /// Numbers that are so much less than the largest of their type; all else as in [`Self::Mixed`].
+    Below(u8),
 }
 
 /// A deterministic source of arbitrary values.
@@ -134,6 +136,7 @@ impl<'a> Garbage<'a> {
             Values::Largest => return u64::MAX,
             Values::Zero => return 0,
             Values::Replayed => return self.pick(near).copied().unwrap_or(0),
+            Values::Below(less) => return u64::MAX.saturating_sub(less.into()),
             Values::Mixed => {}
         }
         match self.below(10) {
@@ -161,7 +164,7 @@ impl<'a> Garbage<'a> {
         match self.values {
             Values::Largest => true,
             Values::Zero => false,
-            Values::Mixed | Values::Replayed => self.next() & 1 == 1,
+            Values::Mixed | Values::Replayed | Values::Below(_) => self.next() & 1 == 1,
         }
     }
 
@@ -170,7 +173,7 @@ impl<'a> Garbage<'a> {
         match self.values {
             Values::Largest => return bound.saturating_add(1),
             Values::Zero => return 0,
-            Values::Mixed | Values::Replayed => {}
+            Values::Mixed | Values::Replayed | Values::Below(_) => {}
         }
         match self.below(12) {
             0 | 1 => 0,
@@ -187,7 +190,7 @@ impl<'a> Garbage<'a> {
             Values::Zero => 0,
             Values::Largest => self.replicas.saturating_add(1),
             Values::Mixed if self.chance(6) => self.size(self.replicas),
-            Values::Mixed | Values::Replayed => self.replicas,
+            Values::Mixed | Values::Replayed | Values::Below(_) => self.replicas,
         };
         (0..length).map(|index| make(self, ReplicaId(index as u16))).collect()
     }
@@ -197,7 +200,9 @@ impl<'a> Garbage<'a> {
         match self.values {
             Values::Zero => None,
             Values::Largest => make(self),
-            Values::Mixed | Values::Replayed => self.chance(60).then(|| make(self)).flatten(),
+            Values::Mixed | Values::Replayed | Values::Below(_) => {
+                self.chance(60).then(|| make(self)).flatten()
+            }
         }
     }
 
@@ -213,7 +218,9 @@ impl<'a> Garbage<'a> {
             Values::Mixed if self.chance(10) => {
                 ReplicaId(self.replicas.saturating_add(self.below(3) as usize) as u16)
             }
-            Values::Mixed | Values::Replayed => ReplicaId(self.below(self.replicas as u64) as u16),
+            Values::Mixed | Values::Replayed | Values::Below(_) => {
+                ReplicaId(self.below(self.replicas as u64) as u16)
+            }
         }
     }
 
@@ -222,7 +229,7 @@ impl<'a> Garbage<'a> {
         match self.values {
             Values::Largest => return Hash([255; 32]),
             Values::Zero => return Hash::default(),
-            Values::Mixed | Values::Replayed => {}
+            Values::Mixed | Values::Replayed | Values::Below(_) => {}
         }
         let dictionary = self.dictionary;
         match self.pick(&dictionary.blocks) {

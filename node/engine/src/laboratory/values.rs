@@ -48,7 +48,7 @@ impl Garbage<'_> {
             Values::Largest => return SignerSet(u64::MAX),
             Values::Zero => return SignerSet::EMPTY,
             Values::Mixed if self.chance(5) => return SignerSet(self.next()),
-            Values::Mixed | Values::Replayed => {}
+            Values::Mixed | Values::Replayed | Values::Below(_) => {}
         }
         let faulty = self.replicas.saturating_sub(1) / 3;
         let size = self.replicas.saturating_sub(self.below(2 * faulty as u64 + 2) as usize);

@@ -92,8 +92,9 @@ impl Drawing<'_> {
         if self.entries.iter().any(|entry| matches!(entry.fault, Fault::CutForever { .. })) {
             return;
         }
-        let mut frail = self.plan.byzantine_ids();
-        let mut outcasts = Vec::new();
+        let mut frail = self.frail();
+        let mut outcasts: Vec<ReplicaId> = frail.clone();
+        outcasts.retain(|id| !self.plan.byzantine_ids().contains(id));
         for id in self.shuffled() {
             if frail.len() < self.plan.thresholds.faulty_max() && !frail.contains(&id) {
                 frail.push(id);

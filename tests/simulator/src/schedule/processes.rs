@@ -109,6 +109,19 @@ impl Drawing<'_> {
         self.then(until_us, Fault::TickLength { replica, per_mille: 1_000 });
     }
 
+    /// One that takes the place of a Byzantine replica, a new one only while there is room for it.
+    pub(super) fn memory(&mut self, at_us: u64) {
+        let frail = self.frail();
+        let room = frail.len() < self.plan.thresholds.faulty_max();
+        let byzantine = self.plan.byzantine_ids();
+        let mut order = self.shuffled();
+        order.retain(|id| !byzantine.contains(id) && (room || frail.contains(id)));
+        if let Some(replica) = order.first() {
+            let values = self.random.random();
+            self.begin(at_us, Fault::Memory { replica: *replica, values });
+        }
+    }
+
     pub(super) fn slow_disk(&mut self, at_us: u64) {
         let replica: ReplicaId = self.replica();
         let factor = self.random.random_range(2..=SLOW_DISK_FACTOR);

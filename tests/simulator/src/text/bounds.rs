@@ -44,11 +44,14 @@ impl Plan {
                 let drawn = self.schedule.is_none() && !self.faults.is_empty();
                 within(!drawn, "an arbitrary start has no faults of a schedule besides")?;
                 within(start.faulty <= replicas, "start.arbitrary.faulty is at most n")?;
-                let sizes = [start.blocks, start.views, start.in_flight as u64];
+                let disks = start.disks.old.max(start.disks.damaged);
+                within(disks <= replicas, "start.arbitrary.disks names more than n of them")?;
+                let rows = start.disks.rows as u64;
+                let sizes = [start.blocks, start.views, start.in_flight as u64, rows];
                 let small = sizes.iter().all(|size| *size <= HISTORY_MAX);
                 within(
                     small,
-                    "blocks, views and in_flight of an arbitrary start are 1000 at most",
+                    "blocks, views, in_flight and disks.rows of an arbitrary start are 1000 at most",
                 )?;
             }
         }

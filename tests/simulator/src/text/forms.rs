@@ -221,20 +221,25 @@ impl Word for Scope {
 impl Word for Values {
     fn word(&self) -> String {
         match self {
-            Self::Mixed => "mixed",
-            Self::Replayed => "replayed",
-            Self::Largest => "largest",
-            Self::Zero => "zero",
+            Self::Mixed => "mixed".to_owned(),
+            Self::Replayed => "replayed".to_owned(),
+            Self::Largest => "largest".to_owned(),
+            Self::Zero => "zero".to_owned(),
+            Self::Below(less) => format!("largest but {less}"),
         }
-        .to_owned()
     }
 
     fn from_word(word: &str) -> Result<Self, String> {
+        if let Some(less) = word.strip_prefix("largest but ") {
+            return number(less, word).map(Self::Below);
+        }
         [Self::Mixed, Self::Replayed, Self::Largest, Self::Zero]
             .into_iter()
             .find(|values| values.word() == word)
             .ok_or_else(|| {
-                format!("{word:?} are no values; there are mixed, replayed, largest, zero")
+                format!(
+                    "{word:?} are no values; there are mixed, replayed, largest, largest but 3, zero"
+                )
             })
     }
 }

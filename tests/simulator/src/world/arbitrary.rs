@@ -41,17 +41,29 @@ const SAID_MAX: usize = 512;
 /// What is noted while the history goes on.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    dictionary: Dictionary,
+    pub(super) dictionary: Dictionary,
     said: Vec<(ReplicaId, Message)>,
     /// Places that were said.
     places: u64,
     /// Each replica's disk at some moments.
     disks: Vec<Vec<MemoryStore>>,
+    /// Only one of so many messages is noted; 0 for each.
+    every: u64,
+    passed: u64,
 }
 
 impl History {
+    /// Notes one of so many messages.
+    pub(super) fn noting_every(every: u64) -> Self {
+        Self { every, ..Self::default() }
+    }
+
     /// A replica said this.
     pub(super) fn note(&mut self, from: ReplicaId, message: &Message) {
+        self.passed += 1;
+        if self.every > 0 && !self.passed.is_multiple_of(self.every) {
+            return;
+        }
         self.dictionary.note(from, message);
         if let Message::Coordination(_) = message {
             self.places += 1;
@@ -129,7 +141,7 @@ impl World<'_> {
     fn live_through(&mut self, start: &ArbitraryStart, random: &mut ChaCha8Rng) -> History {
         let replicas = self.replicas.len();
         self.history = Some(Box::new(History {
-            disks: (0..replicas).map(|_| Vec::new()).collect(),
+            disks: (0..replicas).map(|_| vec![MemoryStore::new()]).collect(),
             ..History::default()
         }));
         let mut steps: Vec<bool> = (0..start.blocks).map(|_| true).collect();
@@ -161,7 +173,7 @@ impl World<'_> {
             let pause_us = if random.random_bool(0.3) { step_us / 10 } else { step_us };
             self.run_until(self.now_us + pause_us);
             // A copy makes the next write to each of its tables copy that table.
-            if start.old_disks {
+            if start.disks.any() {
                 self.note_disks();
             }
         }
@@ -210,14 +222,9 @@ impl World<'_> {
         correct.shuffle(random);
         let faulty: Vec<usize> = correct.iter().copied().take(start.faulty).collect();
         self.recovery = Some(Recovery::new(self.now_us, &self.keys));
-        if start.old_disks {
-            for replica in faulty.iter().copied() {
-                if let Some(disk) = history.disks[replica].choose(random) {
-                    self.replicas[replica].store = disk.copy().into();
-                    self.restart(replica);
-                }
-            }
-        }
+        let spoiled = self.spoil_disks(start.disks, &correct, &history.disks);
+        self.stood = Some(self.what_stands());
+        spoiled.into_iter().for_each(|replica| self.start(replica));
         for replica in 0..self.replicas.len() {
             self.forget_driver(replica);
         }
@@ -254,7 +261,7 @@ impl World<'_> {
     }
 
     /// What a driver holds between engine and disk is memory too.
-    fn forget_driver(&mut self, replica: usize) {
+    pub(super) fn forget_driver(&mut self, replica: usize) {
         let (at_us, tell_us) =
             (self.next_tick_us(replica), self.now_us + self.crashes.random_range(0..UNIT_US));
         let found = &mut self.replicas[replica];

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use daruma_adversary::{Adversary, Behaviour};
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::laboratory::Standing;
+use daruma_engine::laboratory::{Garbage, Scope, Standing, Values};
 use daruma_engine::{Engine, Held, Status};
+use daruma_ledger::Depth;
+use daruma_store::Column;
 use daruma_types::{CertifiedBlock, Height, Place, ReplicaId};
 
 use super::rounds::Rounds;
@@ -220,6 +222,67 @@ impl Rig<'_> {
         if let Some(running) = &mut self.world.replicas[id.index()].running {
             running.engine.suspect();
         }
+    }
+
+    /// Notes from now on what is said: faulty memories hold fragments of it.
+    pub fn remember(&mut self) {
+        self.world.remember();
+    }
+
+    /// All variables of `scope` of these replicas, while they run, get arbitrary values; what their drivers
+    /// hold between engine and disk is gone.
+    pub fn scramble(&mut self, ids: &[ReplicaId], scope: &Scope, values: Values, seed: u64) {
+        let dictionary = self.world.what_was_said();
+        let replicas = self.world.committee.thresholds().replicas();
+        for id in ids {
+            let seed = seed.wrapping_mul(64).wrapping_add(u64::from(id.0));
+            let mut garbage = Garbage::new(seed, scope.clone(), values, &dictionary, replicas);
+            self.world.scramble(id.index(), &mut garbage);
+        }
+    }
+
+    /// Notes which chains stand on the disks of correct replicas, for [`Self::what_was_lost`].
+    pub fn note_what_stands(&mut self) {
+        self.world.stood = Some(self.world.what_stands());
+    }
+
+    /// What of the chains noted last does not stand any more and must: what stood at `n-q+1` correct replicas
+    /// or more, and what no other certified block took the place of. None if nothing is lost. All correct
+    /// replicas must stand at one height.
+    #[must_use]
+    pub fn what_was_lost(&self) -> Option<String> {
+        let stood = self.world.stood.as_ref()?;
+        self.world.check_survival(stood).err().map(|(_, what)| what)
+    }
+
+    /// Every replica loses what it can make again without anybody's noticing: the indexes and the state tree on its
+    /// disk, the ledger's pages in memory, and the marks of whose turn it is.
+    ///
+    /// # Panics
+    /// If the ledger cannot be read.
+    #[expect(clippy::unwrap_used, reason = "said in the documentation")]
+    pub fn drop_caches(&mut self) {
+        for id in self.correct() {
+            let replica = &mut self.world.replicas[id.index()];
+            for column in [Column::Headers, Column::Transactions, Column::Tree] {
+                for key in replica.store.keys(column) {
+                    replica.store.damage(column, &key, None);
+                }
+            }
+            if let Some(running) = &mut replica.running {
+                running.ledger.check_again(Depth::Recent).unwrap();
+            }
+            for turn in ["pool.checked", "catch_up.turn", "replication.want_turn"] {
+                self.scramble_in_place(id, &Scope::Named(turn));
+            }
+        }
+    }
+
+    fn scramble_in_place(&mut self, id: ReplicaId, scope: &Scope) {
+        let dictionary = daruma_engine::laboratory::Dictionary::default();
+        let replicas = self.world.committee.thresholds().replicas();
+        let mut zero = Garbage::new(0, scope.clone(), Values::Zero, &dictionary, replicas);
+        self.engine(id).scramble(&mut zero);
     }
 
     /// Where a replica stands.

@@ -140,7 +140,7 @@ impl World<'_> {
                 {
                     self.broken((Invariant::Refused, error.to_string()));
                 }
-                if self.replicas[replica].correct {
+                if self.replicas[replica].correct && !self.is_healing(replica) {
                     match self.checkers.answered(self.replicas[replica].id, &certificate) {
                         Ok(confirmed) => self.confirmed(&confirmed),
                         Err(broken) => self.broken(broken),
@@ -318,14 +318,16 @@ impl World<'_> {
         match observation {
             Observation::View { view, .. } => self.stats.views = self.stats.views.max(view.0),
             Observation::Equivocation { replica: accused, .. }
-                if self
-                    .replicas
-                    .get(accused.index())
-                    .is_none_or(|accused| accused.correct && !accused.tainted) =>
+                if !self.is_healing(replica)
+                    && self
+                        .replicas
+                        .get(accused.index())
+                        .is_none_or(|accused| accused.correct && !accused.tainted) =>
             {
                 let what = format!("{id} accuses {accused}, which is correct: {observation:?}");
                 self.broken((Invariant::Evidence, what));
             }
+            Observation::Diverged { .. } if self.is_healing(replica) => {}
             Observation::Diverged { .. } => {
                 let what = format!("{id}: {observation:?}");
                 self.broken((Invariant::Determinism, what));

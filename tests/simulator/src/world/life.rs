@@ -66,6 +66,7 @@ impl World<'_> {
             Fault::Start(replica) => self.start_with_twin(replica),
             Fault::PowerLoss => (0..self.replicas.len()).for_each(|replica| self.crash(replica)),
             Fault::Disk { replica, factor } => self.replicas[replica.index()].disk_factor = factor,
+            Fault::Memory { replica, values } => self.spoil_memory(replica.index(), values),
             Fault::Calm => self.calm(),
         }
     }

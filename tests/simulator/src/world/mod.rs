@@ -1,15 +1,19 @@
 //! The run itself: one thread, one queue of events, virtual time.
 
 mod arbitrary;
+mod disks;
 mod driven;
 mod effects;
 mod ending;
+mod forged_rows;
 mod holding;
 mod life;
+mod memory;
 mod recovery;
 mod rounds;
 mod routes;
 mod standstill;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -42,7 +46,7 @@ use self::holding::Holding;
 use crate::arbitrary::Rhythm;
 use crate::checkers::{Broken, Checkers};
 use crate::clients::Clients;
-use crate::fault::Scheduled;
+use crate::fault::{Fault, Scheduled};
 use crate::network::Links;
 use crate::parcel::Parcel;
 use crate::plan::Plan;
@@ -56,6 +60,7 @@ use crate::{Invariant, Outcome, Start, Stats, Violation, limits};
 use arbitrary::History;
 use recovery::Recovery;
 use rounds::Rounds;
+use survival::Stood;
 
 /// Something that happens at one moment. Small, because the queue moves them about; what is large is
 /// in a box of its own.
@@ -179,6 +184,8 @@ pub(crate) struct World<'a> {
     /// What such a run notes for its test.
     notes: Option<Box<Notes>>,
     recovery: Option<Recovery>,
+    /// What correct replicas held when memories and disks were set.
+    stood: Option<Stood>,
 }
 
 impl<'a> World<'a> {
@@ -245,7 +252,12 @@ impl<'a> World<'a> {
             driven: None,
             notes: None,
             recovery: None,
+            stood: None,
         };
+        let spoils = |entry: &Scheduled| matches!(entry.fault, Fault::Memory { .. });
+        if world.faults.iter().any(spoils) {
+            world.remember();
+        }
         world.populate();
         world
     }
@@ -330,6 +342,7 @@ impl<'a> World<'a> {
             correct: true,
             transient: false,
             tainted: false,
+            spoiled_us: None,
             store: Arc::new(MemoryStore::new()),
             running: None,
             incarnation: 0,

@@ -104,6 +104,13 @@ impl World<'_> {
         }
     }
 
+    /// Whether every correct replica runs but the one that a test took away.
+    fn all_run(&self) -> bool {
+        let away = self.recovery.as_ref().and_then(|recovery| recovery.away);
+        let mut replicas = self.replicas.iter().enumerate();
+        replicas.all(|(at, r)| !r.correct || r.running.is_some() || Some(at) == away)
+    }
+
     fn standings(&self) -> Vec<Standing> {
         let correct = self.replicas.iter().filter(|replica| replica.correct);
         correct.filter_map(|r| r.running.as_ref()).map(|r| r.engine.standing()).collect()
@@ -143,6 +150,8 @@ impl World<'_> {
         // One that suspects the primary for good reason, and a Byzantine one with it, are enough to keep
         // the former from serving it; the others go on.
         let served = !self.plan.byzantine.is_empty() || standings.iter().all(|s| s.serves);
+        // Whoever is down, and nobody took away, does not serve either.
+        let served = served && self.all_run();
         let healthy = common.filter(|view| self.enough_vote(&standings, *view) && level && served);
         let view = common.filter(|_| served);
         if let (Some(_), Some(recovery)) = (healthy, &mut self.recovery) {
@@ -225,7 +234,16 @@ impl World<'_> {
         let last = |client: &_| reader.as_ref()?.last_nonce(client).ok().flatten();
         let sound = self.checkers.begin_anew(&heads, last);
         self.check(sound);
+        self.judge_survival();
         self.trace.line(self.now_us, || "SERVED".to_owned());
+    }
+
+    fn judge_survival(&mut self) {
+        if let Some(stood) = self.stood.take() {
+            let sound = self.check_survival(&stood);
+            self.check(sound);
+            self.stood = Some(stood);
+        }
     }
 
     /// Something of a faulty memory was found and repaired.
@@ -275,6 +293,7 @@ impl World<'_> {
             }
         } else if away.is_none() && healthy.is_some() && self.served() {
             self.stats.rounds_after_failure = done - since;
+            self.judge_survival();
             self.ended = true;
         } else if done > since + self.rounds_max() {
             let what = format!(

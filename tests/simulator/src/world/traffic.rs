@@ -31,7 +31,15 @@ impl World<'_> {
         }
         if self.replicas[from].correct {
             let sound = self.checkers.sent(id, parcel.message());
-            self.check(sound);
+            // What a faulty memory says is not this replica's fault, and within the budget not the others'.
+            let excused = self.is_healing(from);
+            match sound {
+                Err((invariant, what)) if excused => {
+                    self.trace.line(self.now_us, || format!("after a fault of memory: {what}"));
+                    self.stats.count(invariant.name());
+                }
+                sound => self.check(sound),
+            }
         } else if let Message::Summary(summary) = parcel.message() {
             self.replicas[from].summary = Some(summary.clone());
         }
@@ -189,7 +197,7 @@ impl World<'_> {
                 self.stats.refused += 1;
                 let (id, name) = (self.replicas[to].id, parcel.message().name());
                 self.trace.of(now_us, id, || format!("refuses a {name} of {from}: {refusal}"));
-                if self.replicas[from.index()].correct {
+                if self.replicas[from.index()].correct && !self.is_healing(from.index()) {
                     let what =
                         format!("{id} refused a {name} of {from}, which is correct: {refusal}");
                     self.broken((Invariant::Refused, what));

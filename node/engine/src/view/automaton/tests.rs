@@ -9,7 +9,7 @@ use daruma_types::{
 
 use super::Automaton;
 use super::actions::Action;
-use super::coordinator::{APART_ROUNDS, Coordinator, WISH_ROUNDS};
+use super::coordinator::{APART_ROUNDS, Coordinator};
 use super::predicates::{Mode, Sight};
 use super::state::AutomatonState;
 use crate::outbox::Outbox;
@@ -341,19 +341,6 @@ fn b81_with_the_detector_a_step_waits_for_a_whole_round_since_the_last() {
         coordinator.detector.since_step = rounds;
         let _reset = coordinator.iterate();
         assert_eq!(coordinator.place().phase == 1, moves, "{event_driven} {rounds}");
-    }
-}
-
-#[test]
-fn one_that_alone_wishes_for_another_view_resets_after_long_and_no_sooner() {
-    for (change, rounds, resets) in
-        [(true, WISH_ROUNDS - 1, false), (true, WISH_ROUNDS, true), (false, WISH_ROUNDS, false)]
-    {
-        let mut known = [place(0, pair(1, 1)); 6];
-        known[0].change = change;
-        let mut coordinator = seen_by_all(&known);
-        coordinator.detector.wishing = rounds;
-        assert_eq!(coordinator.iterate(), resets, "{change} {rounds}");
     }
 }
 

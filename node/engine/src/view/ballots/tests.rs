@@ -3,7 +3,7 @@
 use daruma_types::limits::BALLOT_LEAP;
 use daruma_types::{Ballot, HeadClaim, Promise, ReplicaId, Report};
 
-use super::{Ballots, HOLD_TICKS, LONE_TICKS};
+use super::{Ballots, HOLD_ROUNDS, LONE_ROUNDS};
 use crate::Effect;
 use crate::config::Context;
 use crate::fixtures::{CHAIN, context, key};
@@ -39,11 +39,11 @@ fn report(ballot: u64, id: u16) -> Report {
     Report::sign(CHAIN, ReplicaId(id), Ballot(ballot), head, None, &key(id))
 }
 
-/// Serves this view for so many ticks; the ballot then.
-fn serves(ballots: &mut Ballots, view: u16, active: bool, ticks: u32, context: &Context) -> u64 {
-    for _ in 0..ticks {
+/// Serves this view for so many rounds of the detector; the ballot then.
+fn serves(ballots: &mut Ballots, view: u16, active: bool, rounds: u32, context: &Context) -> u64 {
+    for _ in 0..rounds {
         let voting = Active(active, HeadClaim::genesis(CHAIN));
-        ballots.tick(Some(view), &voting, context, &mut Outbox::default());
+        ballots.tick(Some(view), true, &voting, context, &mut Outbox::default());
     }
     ballots.floor().0
 }
@@ -53,7 +53,7 @@ fn b1_a_report_waits_until_its_floor_is_durable() {
     let context = context(6);
     let mut ballots = at(7);
     let mut out = Outbox::default();
-    ballots.tick(Some(2), &Active(true, HeadClaim::genesis(CHAIN)), &context, &mut out);
+    ballots.tick(Some(2), true, &Active(true, HeadClaim::genesis(CHAIN)), &context, &mut out);
     let effects = out.into_effects();
     let [Effect::Promise { promise: Promise::Floor { ballot: Ballot(8) }, then }] = &effects[..]
     else {
@@ -89,11 +89,11 @@ fn b3_a_primary_that_leads_goes_up_for_f_plus_one_and_for_one_only_after_long() 
     let tell = |ballots: &mut Ballots, id| ballots.on_report(ReplicaId(id), report(13, id));
     let mut by_one = at(7);
     tell(&mut by_one, 3);
-    assert_eq!(serves(&mut by_one, OWN, true, LONE_TICKS - 1, &context), 7);
+    assert_eq!(serves(&mut by_one, OWN, true, LONE_ROUNDS - 1, &context), 7);
     assert_eq!(serves(&mut by_one, OWN, true, 1, &context), 13);
     let mut by_two = at(7);
     (3..5).for_each(|id| tell(&mut by_two, id));
-    assert_eq!(serves(&mut by_two, OWN, true, HOLD_TICKS - 1, &context), 7, "held for a while");
+    assert_eq!(serves(&mut by_two, OWN, true, HOLD_ROUNDS - 1, &context), 7, "held for a while");
     assert_eq!(serves(&mut by_two, OWN, true, 1, &context), 13);
 }
 
@@ -102,7 +102,7 @@ fn b3_a_primary_without_a_new_view_holds_its_ballot_for_reports_to_come() {
     let context = context(6);
     let mut ballots = at(7);
     ballots.on_report(ReplicaId(3), report(13, 3));
-    assert_eq!(serves(&mut ballots, OWN, false, HOLD_TICKS - 1, &context), 7);
+    assert_eq!(serves(&mut ballots, OWN, false, HOLD_ROUNDS - 1, &context), 7);
     assert_eq!(serves(&mut ballots, OWN, false, 1, &context), 13);
 }
 

@@ -1,0 +1,78 @@
+//! Memories that get arbitrary values while a replica runs.
+
+use daruma_engine::laboratory::{Dictionary, Garbage, Scope, Values};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+use super::World;
+use super::arbitrary::History;
+use crate::random::{Purpose, stream};
+
+/// Of so many messages one is noted for what faulty memories are made of, where nothing else is said: looking
+/// at each would take longer than the run.
+const NOTED_EVERY: u64 = 16;
+
+/// Full checks after which a memory holds nothing wrong any more that it says: one finds it, and a garbled
+/// clock of ticks may put that one off by as long again; and twice that, for what was on its way.
+const FULL_CHECKS: u64 = 4;
+
+impl World<'_> {
+    /// Notes from now on what is said: faulty memories hold fragments of it.
+    pub(super) fn remember(&mut self) {
+        if self.history.is_none() {
+            self.history = Some(Box::new(History::noting_every(NOTED_EVERY)));
+        }
+    }
+
+    /// What was noted so far, with all blocks that some ledger has.
+    pub(super) fn what_was_said(&mut self) -> Dictionary {
+        let mut dictionary =
+            self.history.as_ref().map(|history| history.dictionary.clone()).unwrap_or_default();
+        for running in self.replicas.iter().filter_map(|replica| replica.running.as_ref()) {
+            dictionary.note_view(running.engine.view_proof());
+            let head = running.ledger.head().claim.height;
+            let from = daruma_types::Height(head.0.saturating_sub(8).max(1));
+            let blocks = running.reader.certified_blocks(from, 8, usize::MAX);
+            blocks.unwrap_or_default().iter().for_each(|block| dictionary.note_certified(block));
+        }
+        dictionary
+    }
+
+    /// All that a replica's process holds beside its disk gets arbitrary values; nothing if it is down.
+    pub(super) fn scramble(&mut self, replica: usize, garbage: &mut Garbage<'_>) {
+        let spoiled = &mut self.replicas[replica];
+        if spoiled.running.is_none() {
+            return;
+        }
+        (spoiled.transient, spoiled.tainted) = (true, true);
+        spoiled.spoiled_us = Some(self.now_us);
+        self.forget_driver(replica);
+        if let Some(running) = &mut self.replicas[replica].running {
+            running.engine.scramble(garbage);
+        }
+    }
+
+    /// Whether this replica's memory was spoiled a short while ago: what it says may be wrong still.
+    pub(super) fn is_healing(&self, replica: usize) -> bool {
+        let replica = &self.replicas[replica];
+        let ticks = FULL_CHECKS * u64::from(self.plan.local.full_check_ticks);
+        let heals_us = ticks * replica.tick_us * replica.tick_per_mille.max(1_000) / 1_000;
+        replica.spoiled_us.is_some_and(|at_us| self.now_us < at_us + heals_us)
+    }
+
+    /// The same as a fault of a schedule.
+    pub(super) fn spoil_memory(&mut self, replica: usize, values: u32) {
+        if !self.replicas[replica].correct {
+            return;
+        }
+        let dictionary = self.what_was_said();
+        let mut random = stream(self.plan.seed ^ u64::from(values) << 32, Purpose::Memory);
+        let scopes = [Scope::All, Scope::Some(50), Scope::Some(200), Scope::Some(500)];
+        let scope = scopes.choose(&mut random).cloned().unwrap_or(Scope::All);
+        let kinds = [Values::Mixed, Values::Mixed, Values::Replayed, Values::Largest, Values::Zero];
+        let kind = kinds.choose(&mut random).copied().unwrap_or(Values::Mixed);
+        let replicas = self.committee.thresholds().replicas();
+        let mut garbage = Garbage::new(random.random(), scope, kind, &dictionary, replicas);
+        self.scramble(replica, &mut garbage);
+    }
+}
