@@ -119,4 +119,8 @@ fn c_m09_arbitrary_starts_under_the_papers_views_that_once_failed_hold() {
     ] {
         holds(&Plan::arbitrary_under(seed, replicas, establishment));
     }
+    // One that waits for its primary, and one that lies the primary up in small steps meanwhile.
+    for establishment in [PLAIN, DETECTED] {
+        holds(&Plan::arbitrary_under(1458, 6, establishment).faulty(1, &[]));
+    }
 }

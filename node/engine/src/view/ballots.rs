@@ -169,7 +169,9 @@ impl Ballots {
         }
         if voting.is_active() {
             let needed = if self.held < LONE_ROUNDS { thresholds.weak() } else { 1 };
-            return calls.len().checked_sub(needed).and_then(|index| calls.get(index)).copied();
+            // To the highest of them: below it, one that lies could lead it up in small steps for ever, and one
+            // that truly waits would go on waiting.
+            return calls.last().copied().filter(|_| calls.len() >= needed);
         }
         let short = self.reports().len() < thresholds.strong();
         let higher = || short.then(|| self.above(thresholds, own)).filter(|_| of_view);
