@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use daruma_store::limits::LONE_REFUSALS_MAX;
 use daruma_store::{CleanJournal, Column, JournalFault, MemoryStore, Store, Trust};
 use daruma_types::{
     Ballot, Block, Certificate, ChainId, Committee, Demand, Ed25519, Hash, Height,
@@ -169,4 +170,33 @@ fn a_disk_full_of_votes_leaves_room_for_those_just_above_the_head() {
     assert_eq!(clean.journal.votes.len(), daruma_store::limits::JOURNAL_HEIGHTS_MAX);
     assert_eq!(clean.journal.blocks.len(), 2);
     assert_eq!(faults(&clean), [(JournalFault::TooMany, 746)]);
+}
+
+#[test]
+fn a_certificate_whose_block_is_missing_refuses_some_votes_for_another_and_then_gives_way() {
+    let store = MemoryStore::new();
+    let (lost, other) = (block(1, 1), block(1, 2));
+    let key = 1_u64.to_be_bytes();
+    let row = codec::encode(&certificate(VoteKind::Commit, 0, &lost));
+    store.damage(Column::Certificates, &key, Some(row.clone()));
+    for _ in 0..LONE_REFUSALS_MAX {
+        // What is kept in memory is lost after each refusal, as the engine is.
+        let refused = store.copy();
+        assert!(refused.journal(&[vote(0, &other)]).is_err());
+        let noted = refused.row(Column::Meta, b"refused").unwrap();
+        store.damage(Column::Meta, b"refused", noted);
+    }
+    store.journal(&[vote(0, &lost)]).unwrap();
+    assert!(store.row(Column::Certificates, &key).unwrap().is_some(), "its own block is no reason");
+    store.journal(&[vote(1, &other)]).unwrap();
+    assert_eq!(store.row(Column::Certificates, &key).unwrap(), None);
+    let quarantined = Column::Certificates.quarantine_key(&key);
+    assert_eq!(store.row(Column::Quarantine, &quarantined).unwrap(), Some(row));
+}
+
+#[test]
+fn a_damaged_certificate_above_the_head_refuses_nothing() {
+    let store = MemoryStore::new();
+    store.damage(Column::Certificates, &1_u64.to_be_bytes(), Some(vec![1, 2, 3]));
+    store.journal(&[vote(0, &block(1, 1))]).unwrap();
 }
