@@ -251,7 +251,7 @@ fn summaries_that_no_certificate_bears_out_move_nobody() {
 
 #[test]
 fn nothing_is_decided_before_n_minus_f_are_counted() {
-    let (own, other) = (chain(5, 2, 1), chain(6, 2, 2));
+    let (own, other) = (chain(6, 2, 1), chain(6, 2, 2));
     let mut story = Story::new(&own, [&other, &other, &other]);
     for _ in 0..60 {
         let asked = story.round(&[2, 3]);

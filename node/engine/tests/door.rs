@@ -200,3 +200,20 @@ fn two_signers_of_four_are_no_certificate() {
         assert!(admit(ReplicaId(1), fewer, &door).is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_primary_cannot_propose_what_no_client_signed() {
+    let door = door(9);
+    let chain = door.0.chain();
+    let signed = Transaction::sign(chain, &SecretKey::from_bytes(&[99; 32]), 7, vec![1]);
+    let mut forged = signed.clone();
+    forged.nonce = 8;
+    for (transaction, good) in [(signed, true), (forged, false)] {
+        let block = Block::build(chain, Height(1), chain.0, ReplicaId(1), 5, vec![transaction]);
+        let (ballot, hash) = (Ballot(1), block.hash());
+        let vote = Vote::sign(VoteKind::Prepare, chain, ballot, Height(1), hash, &key(1));
+        let (block, signature) = (Arc::new(block), vote.signature);
+        let proposal = Message::PrePrepare(PrePrepare { ballot, block, signature });
+        assert_eq!(admit(ReplicaId(1), proposal, &door).is_ok(), good);
+    }
+}

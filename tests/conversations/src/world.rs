@@ -1,6 +1,8 @@
 //! A small network of real engines and ledgers, driven by commands. Nothing happens but what a
 //! command asks for: no clock, no delay, no chance.
 
+mod damage;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,10 +13,10 @@ use daruma_engine::{
     LocalLimits, RECENT_STATEMENTS_MAX, admit,
 };
 use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerReader, LedgerRepair};
-use daruma_store::{Column, MemoryStore, Store, StoreError, Trust};
+use daruma_store::{MemoryStore, Store, Trust};
 use daruma_types::{
-    ChainId, Committee, Ed25519, Hash, HeadClaim, Height, Message, PublicKey, Replica, ReplicaId,
-    SecretKey, Signer, Thresholds, Transaction, TransactionError, Verifier,
+    ChainId, Committee, Ed25519, Hash, Message, PublicKey, Replica, ReplicaId, SecretKey, Signer,
+    Thresholds, Transaction, TransactionError, Verifier,
 };
 
 use crate::record::Record;
@@ -257,27 +259,6 @@ impl World {
 
     fn node(&mut self, id: ReplicaId) -> Result<&mut Node, String> {
         self.nodes.get_mut(id.index()).ok_or_else(|| "there is no such replica".into())
-    }
-
-    fn erase(&mut self, id: ReplicaId, height: Height) -> Result<(), String> {
-        let node = self.node(id)?;
-        let key = height.0.to_be_bytes();
-        if !node.store.keys(Column::Blocks).contains(&key.to_vec()) {
-            return Err("its ledger has no such block".into());
-        }
-        node.store.damage(Column::Blocks, &key, None);
-        Ok(())
-    }
-
-    fn forget(&mut self, id: ReplicaId, height: Height) -> Result<(), String> {
-        let node = self.node(id)?;
-        let read = |error: StoreError| error.to_string();
-        let statement = node.store.statement(height).map_err(read)?;
-        let certificate = node.store.certificate(height).map_err(read)?;
-        let statement = statement.ok_or("its ledger has no such block")?;
-        let claim = HeadClaim { height, hash: statement.block, certificate };
-        node.engine.set_head(claim, statement);
-        Ok(())
     }
 
     fn each(&mut self, who: &Select, act: impl Fn(&mut Self, usize)) -> Result<(), String> {

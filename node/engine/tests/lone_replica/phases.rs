@@ -194,3 +194,17 @@ fn with_n_minus_2f_demands_nothing_new_is_prepared_though_the_view_is_not_left()
         assert_eq!(said == ["prepare 0/1"], prepares, "{demanding:?}: {said:?}");
     }
 }
+
+#[test]
+fn a_replica_whose_votes_contradict_themselves_would_rather_leave_the_view() {
+    for forged in [false, true] {
+        let mut backup = Lone::new(2);
+        backup.hears(0, proposal(0, &first(), 0));
+        if forged {
+            backup.engine.forge_votes(Height(1));
+        }
+        let tick = |now_ms| words(backup.engine.step(Input::Tick { now_ms }));
+        let demands = (1..1_000).flat_map(tick).any(|said| said == "demand 0");
+        assert_eq!(demands, forged);
+    }
+}
