@@ -14,9 +14,15 @@ mod records;
 mod tests;
 mod values;
 
-pub use crate::view::{APART_ROUNDS, LONE_ROUNDS};
 pub use dictionary::Dictionary;
 pub use garbage::{Garbage, Scope, Values};
+
+/// Rounds of the detector after which a replica that serves a view apart from the rest resets: part of what
+/// convergence may take under the paper's views.
+pub const APART_ROUNDS: u32 = crate::view::APART_ROUNDS;
+
+/// Rounds of the detector after which a primary takes a higher ballot for a single replica: another part.
+pub const LONE_ROUNDS: u32 = crate::view::LONE_ROUNDS;
 
 /// Where a replica stands: what the health of a cluster is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

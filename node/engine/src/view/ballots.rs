@@ -55,7 +55,7 @@ const HOLD_ROUNDS: u32 = 4;
 
 /// Rounds after which a primary that leads goes up for a single replica too, which could not take part
 /// otherwise. One that lies can so cost a round trip in so long a time, and no more.
-pub const LONE_ROUNDS: u32 = 24;
+pub(crate) const LONE_ROUNDS: u32 = 24;
 
 /// Ticks for which what a peer told counts as fresh: several summaries.
 const FRESH_TICKS: u32 = 40;

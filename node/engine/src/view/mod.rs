@@ -6,10 +6,12 @@ mod certified;
 mod rounds;
 
 #[cfg(feature = "laboratory")]
-pub use automaton::APART_ROUNDS;
+#[cfg(feature = "laboratory")]
+pub(crate) use automaton::APART_ROUNDS;
 pub use automaton::AutomatonState;
 #[cfg(feature = "laboratory")]
-pub use ballots::LONE_ROUNDS;
+#[cfg(feature = "laboratory")]
+pub(crate) use ballots::LONE_ROUNDS;
 pub(crate) use certified::Certified;
 pub use rounds::DetectorState;
 

@@ -41,7 +41,7 @@ pub(crate) const WATCH_ROUNDS: u32 = 3;
 
 /// Rounds through which it may serve a view while more than `f` that it hears are elsewhere. Those may
 /// have to reset, and then to adopt the view and to establish it: a round or two for each.
-pub const APART_ROUNDS: u32 = 12;
+pub(crate) const APART_ROUNDS: u32 = 12;
 
 /// The automaton with its detector and watchdog.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,8 @@ mod state;
 mod tests;
 
 #[cfg(feature = "laboratory")]
-pub use coordinator::APART_ROUNDS;
+#[cfg(feature = "laboratory")]
+pub(crate) use coordinator::APART_ROUNDS;
 pub use state::AutomatonState;
 
 use alloc::vec::Vec;
