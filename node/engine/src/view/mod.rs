@@ -6,10 +6,8 @@ mod certified;
 mod rounds;
 
 #[cfg(feature = "laboratory")]
-#[cfg(feature = "laboratory")]
 pub(crate) use automaton::APART_ROUNDS;
 pub use automaton::AutomatonState;
-#[cfg(feature = "laboratory")]
 #[cfg(feature = "laboratory")]
 pub(crate) use ballots::LONE_ROUNDS;
 pub(crate) use certified::Certified;

@@ -23,7 +23,6 @@ mod state;
 mod tests;
 
 #[cfg(feature = "laboratory")]
-#[cfg(feature = "laboratory")]
 pub(crate) use coordinator::APART_ROUNDS;
 pub use state::AutomatonState;
 
