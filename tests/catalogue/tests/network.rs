@@ -422,8 +422,9 @@ fn c_n12_connections_that_break_every_few_seconds_hinder_nothing_and_leave_nothi
         };
         let (calm, churned) = (run(false), run(true));
         let more: Vec<u64> = churned.iter().zip(&calm).map(|(c, k)| c.saturating_sub(*k)).collect();
-        // What is under way may be more, and no more later than sooner.
-        let (first, last) = (more[..20].iter().max(), more[40..].iter().max());
-        assert!(last <= first, "{plan}: {more:?} entries more than without churn");
+        // One entry may be under way on each of the 15 connections; one left behind by each of their breaks
+        // would come to hundreds in a minute.
+        let most = more.iter().max();
+        assert!(most <= Some(&15), "{plan}: {more:?} entries more than without churn");
     }
 }
