@@ -163,7 +163,11 @@ fn the_papers_view_establishment_needs_5f_plus_1_replicas_and_is_another_chain()
 fn a_wrong_value_is_refused_with_its_field_and_what_is_allowed() {
     let first_key = key(1).to_hex();
     for (from, to, said) in [
-        ("\"certified\"", "\"automaton\"", "tolerate at most 0 Byzantine ones, not 1: n >= 5f+1"),
+        (
+            "\"certified\"",
+            "\"automaton\"\nfaulty = 1",
+            "tolerate at most 0 Byzantine ones, not 1: n >= 5f+1",
+        ),
         (
             "\"certified\"",
             "\"x\"",

@@ -12,10 +12,10 @@ use daruma_host::{Registry, RegistryError};
 use daruma_ledger::{Depth, Ledger, LedgerError};
 use daruma_network::{Network, NetworkConfig, NetworkError, NetworkSettings, PeerConfig};
 use daruma_rpc_server::{Backend, NodeIdentity, Server, ServerError};
-use daruma_store::{RocksStore, Store, StoreError, Trust};
+use daruma_store::{Opened, RocksStore, Salvaged, Store, StoreError, Trust};
 use daruma_types::{Ed25519, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::NodeConfig;
 use crate::bridge::{self, Health};
@@ -237,20 +237,33 @@ impl Node {
     }
 
     async fn open_ledger(&self) -> Result<(Arc<dyn Store>, Ledger), StartError> {
-        let folder = self.config.data_dir.join("ledger");
-        std::fs::create_dir_all(&folder).map_err(|source| StartError::DataFolder {
-            path: folder.display().to_string(),
+        let data_dir = &self.config.data_dir;
+        std::fs::create_dir_all(data_dir).map_err(|source| StartError::DataFolder {
+            path: data_dir.display().to_string(),
             source,
         })?;
+        let folder = data_dir.join("ledger");
         let automaton = self.automaton.clone();
         let committee = Arc::new(self.spec.committee());
         let trust = Trust { committee, verifier: Arc::new(Ed25519) };
         let depth = if self.config.check_whole_ledger { Depth::Whole } else { Depth::Recent };
         tokio::task::spawn_blocking(move || {
-            let store: Arc<dyn Store> = Arc::new(RocksStore::open(&folder)?);
-            let (ledger, repairs) = Ledger::open(store.clone(), automaton, trust, depth)?;
+            let (store, opened) = RocksStore::open_any(&folder)?;
+            let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
+            let ledger = Ledger::open(store.clone(), automaton.clone(), trust.clone(), depth);
+            let damage = store.file_damage().map(str::to_owned);
+            let (store, (ledger, repairs)) = match damage {
+                None => (store, ledger?),
+                Some(why) => {
+                    // The store must be closed for that.
+                    drop((ledger, store));
+                    let (store, opened) = RocksStore::salvage(&folder, why)?;
+                    let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
+                    (store.clone(), Ledger::open(store, automaton, trust, depth)?)
+                }
+            };
             tell_repairs(&repairs);
-            Ok((store, ledger))
+            Ok((store as Arc<dyn Store>, ledger))
         })
         .await?
     }
@@ -290,6 +303,24 @@ impl Node {
             local: self.config.pool.local_limits(),
         }
     }
+}
+
+/// How much of the ledger to check after its store was found so; and says what was found.
+fn depth_after(opened: &Opened, wanted: Depth) -> Depth {
+    match opened {
+        Opened::Whole => return wanted,
+        Opened::LogCut { why } => {
+            warn!(%why, "the log of the last writes was damaged: what came after the damage is lost");
+        }
+        Opened::Salvaged(Salvaged { why, aside, rows, incomplete }) => warn!(
+            %why,
+            aside = %aside.display(),
+            ?rows,
+            ?incomplete,
+            "the store's files were damaged: they were put aside, and what could be read was kept"
+        ),
+    }
+    Depth::Whole
 }
 
 /// A node that takes part in its chain.

@@ -14,6 +14,8 @@ pub mod limits;
 mod memory;
 #[cfg(feature = "rocks")]
 mod rocks;
+#[cfg(feature = "rocks")]
+mod salvage;
 mod store;
 mod tables;
 mod trust;
@@ -25,6 +27,8 @@ pub use journal::{CleanJournal, JournalFault};
 pub use memory::{Memory, MemoryStore};
 #[cfg(feature = "rocks")]
 pub use rocks::{Rocks, RocksStore};
+#[cfg(feature = "rocks")]
+pub use salvage::{Opened, Salvaged};
 pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
 pub use tables::{CHAIN, HEAD, Tables};
 pub use trust::Trust;

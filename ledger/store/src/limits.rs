@@ -47,3 +47,6 @@ pub const INFO_LOG_FILES_MAX: usize = 4;
 
 /// Bytes of one such file.
 pub const INFO_LOG_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of rows written at once while a damaged store is salvaged: few enough to stay small in memory.
+pub const SALVAGE_BYTES_AT_ONCE: usize = 1024 * 1024;

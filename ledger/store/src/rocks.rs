@@ -1,6 +1,7 @@
 //! Rows on disk, in RocksDB.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
@@ -22,6 +23,8 @@ pub type RocksStore = Tables<Rocks>;
 #[derive(Debug)]
 pub struct Rocks {
     db: DB,
+    /// The first damage that a read met in a file.
+    damage: OnceLock<String>,
 }
 
 impl RocksStore {
@@ -31,18 +34,32 @@ impl RocksStore {
     /// [`StoreError::Locked`] if it is open already, else [`StoreError::Open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        // One cache for all columns, so that the bound is one number.
-        let cache = Cache::new_lru_cache(limits::BLOCK_CACHE_BYTES);
-        let columns = Column::ALL.map(|column| {
-            ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache))
-        });
-        let db = DB::open_cf_descriptors(&database_options(), path, columns)
+        let db = open_database(path, DBRecoveryMode::PointInTime)
             .map_err(|error| StoreError::open(path, error))?;
-        Ok(Self::over(Rocks { db }))
+        Ok(Self::over(Rocks::of(db)))
+    }
+
+    /// The first damage in a file that was met since the store was opened. Rows that are written anew hide
+    /// the damaged ones, but the file stays, and RocksDB stops writing when it comes to merge it with
+    /// others: see [`Self::salvage`].
+    #[must_use]
+    pub fn file_damage(&self) -> Option<&str> {
+        self.backend().damage.get().map(String::as_str)
     }
 }
 
-fn database_options() -> Options {
+/// Opens the database in a folder, or makes one there.
+pub(crate) fn open_database(path: &Path, log: DBRecoveryMode) -> Result<DB, rocksdb::Error> {
+    let mut options = database_options();
+    options.set_wal_recovery_mode(log);
+    // One cache for all columns, so that the bound is one number.
+    let cache = Cache::new_lru_cache(limits::BLOCK_CACHE_BYTES);
+    let columns = Column::ALL
+        .map(|column| ColumnFamilyDescriptor::new(column.name(), column_options(column, &cache)));
+    DB::open_cf_descriptors(&options, path, columns)
+}
+
+pub(crate) fn database_options() -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -55,8 +72,6 @@ fn database_options() -> Options {
     options.set_log_level(LogLevel::Warn);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
-    // After the loss of power the log may end in a torn record: everything before it is kept.
-    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_paranoid_checks(true);
     options
 }
@@ -89,6 +104,10 @@ fn column_options(column: Column, cache: &Cache) -> Options {
 }
 
 impl Rocks {
+    pub(crate) const fn of(db: DB) -> Self {
+        Self { db, damage: OnceLock::new() }
+    }
+
     fn family(&self, column: Column, act: &'static str) -> Result<&ColumnFamily, StoreError> {
         self.db.cf_handle(column.name()).ok_or_else(|| StoreError::Failed {
             act,
@@ -98,7 +117,7 @@ impl Rocks {
         })
     }
 
-    fn read_options() -> ReadOptions {
+    pub(crate) fn read_options() -> ReadOptions {
         let mut options = ReadOptions::default();
         options.set_verify_checksums(true);
         options
@@ -111,7 +130,7 @@ impl Rocks {
         options: &ReadOptions,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let family = self.family(column, "read")?;
-        self.db.get_cf_opt(family, key, options).map_err(|error| read_error(column, key, &error))
+        self.db.get_cf_opt(family, key, options).map_err(|e| self.read_error(column, key, &e))
     }
 
     fn scan(
@@ -127,7 +146,7 @@ impl Rocks {
         let mode = IteratorMode::From(start, Direction::Forward);
         let mut rows = Vec::new();
         for row in self.db.iterator_cf_opt(family, options, mode).take(limit) {
-            let (key, value) = row.map_err(|error| read_error(column, start, &error))?;
+            let (key, value) = row.map_err(|e| self.read_error(column, start, &e))?;
             if !key.starts_with(prefix) {
                 break;
             }
@@ -135,15 +154,33 @@ impl Rocks {
         }
         Ok(rows)
     }
+
+    fn read_error(&self, column: Column, key: &[u8], error: &rocksdb::Error) -> StoreError {
+        if is_damage(error) {
+            self.damage.get_or_init(|| error.to_string());
+            StoreError::damaged(column, key, error)
+        } else {
+            let (key, why) = (key_text(key), error.to_string());
+            StoreError::Failed { act: "read", column, key, why }
+        }
+    }
 }
 
-fn read_error(column: Column, key: &[u8], error: &rocksdb::Error) -> StoreError {
-    if error.kind() == ErrorKind::Corruption {
-        StoreError::damaged(column, key, error)
-    } else {
-        let (key, why) = (key_text(key), error.to_string());
-        StoreError::Failed { act: "read", column, key, why }
-    }
+/// Whether the files are to blame, and not the disk's owner: a disk that is full or must not be written
+/// is asked again later.
+pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
+    let why = error.to_string();
+    let refusals = [
+        "No space left",
+        "Read-only file system",
+        "Permission denied",
+        "Too many open files",
+        "Cannot allocate memory",
+        "lock hold",
+        "While lock file",
+    ];
+    let passes = matches!(error.kind(), ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::Aborted);
+    !passes && !refusals.iter().any(|refusal| why.contains(refusal))
 }
 
 impl Rows for Rocks {

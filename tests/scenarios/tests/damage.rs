@@ -1,0 +1,95 @@
+//! Files of a replica are damaged while it is down. It starts, serves again by itself, and has the state
+//! of the others (catalogue C-D03, C-D04).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use daruma_scenarios::clients::Load;
+use daruma_scenarios::{Options, checks, one_at_a_time, transactions, with_network};
+
+const DARUMA: &str = env!("CARGO_BIN_EXE_daruma");
+const FOUR: Options = Options { nodes: 4, faulty: Some(1) };
+
+/// A kind of file of RocksDB: what its name begins and ends with, and which a replica cannot open its
+/// store without.
+const KINDS: [(&str, &str, &str); 5] = [
+    ("tables", "", ".sst"),
+    ("log of writes", "", ".log"),
+    ("list of files", "MANIFEST-", ""),
+    ("current list", "CURRENT", ""),
+    ("options", "OPTIONS-", ""),
+];
+
+/// What becomes of a file.
+type Damage = fn(&Path, &Path) -> Result<()>;
+
+const DAMAGES: [(&str, Damage); 6] = [
+    ("deleted", |file, _| Ok(fs::remove_file(file)?)),
+    ("cut in half", |file, _| change(file, |bytes| bytes.truncate(bytes.len() / 2))),
+    ("zeroed", |file, _| change(file, |bytes| bytes.fill(0))),
+    ("one bit", |file, _| change(file, |bytes| flip(bytes, 1))),
+    ("a thousand bits", |file, _| change(file, |bytes| flip(bytes, 1000))),
+    ("another replica's", |file, other| Ok(fs::write(file, fs::read(other)?)?)),
+];
+
+fn change(file: &Path, by: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    let mut bytes = fs::read(file)?;
+    by(&mut bytes);
+    Ok(fs::write(file, bytes)?)
+}
+
+fn flip(bytes: &mut [u8], count: usize) {
+    let length = bytes.len();
+    for number in 0..count {
+        if let Some(byte) = bytes.get_mut((2 * number + 1) * length / (2 * count)) {
+            *byte ^= 0x10;
+        }
+    }
+}
+
+fn files(folder: &Path, (_, begin, end): (&str, &str, &str)) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(begin) && name.ends_with(end)
+    });
+    files.sort();
+    Ok(files)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c_d03_c_d04_a_replica_with_damaged_files_serves_again_with_the_state_of_the_others()
+-> Result<()> {
+    let _turn = one_at_a_time().await;
+    let load = Load::of(transactions());
+    with_network(Path::new(DARUMA), FOUR, async |network| {
+        let records = load.start(network)?.finish().await?;
+        // A start writes what was in the log to table files.
+        network.kill(2).await?;
+        network.restart(2).await?;
+        checks::all_hold(network, &records).await?;
+        let [.., other, damaged] = network.replicas() else { bail!("too few replicas") };
+        let (damaged, other) = (damaged.data.join("ledger"), other.data.join("ledger"));
+        println!("{:20} {:20} {:>8}", "files", "damage", "ms");
+        for kind in KINDS {
+            for (name, damage) in DAMAGES {
+                network.kill(3).await?;
+                let strange = files(&other, kind)?;
+                for (index, file) in files(&damaged, kind)?.iter().enumerate() {
+                    let strange = strange.get(index).or(strange.first());
+                    damage(file, strange.context("the other replica has no such file")?)?;
+                }
+                let begin = Instant::now();
+                network.restart(3).await.with_context(|| format!("{} {name}", kind.0))?;
+                checks::all_agree(network).await.with_context(|| format!("{} {name}", kind.0))?;
+                println!("{:20} {name:20} {:>8}", kind.0, begin.elapsed().as_millis());
+            }
+        }
+        checks::all_hold(network, &records).await?;
+        Ok(())
+    })
+    .await
+}
