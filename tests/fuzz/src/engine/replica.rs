@@ -55,7 +55,8 @@ impl Replica {
         let opened = chain().open(&store, Depth::Recent);
         let (ledger, repairs) = opened.map_err(|error| error.to_string())?;
         let clean = store.clean_journal(&chain().trust()).map_err(|error| error.to_string())?;
-        if !damaged && !(repairs.is_empty() && clean.dropped.is_empty()) {
+        let repaired = !repairs.is_empty() || !clean.dropped.is_empty();
+        if repaired && !damaged {
             return Err(format!("undamaged rows were repaired: {repairs:?}, {:?}", clean.dropped));
         }
         let context = Context {
