@@ -75,3 +75,6 @@ impl World<'_> {
         self.scramble(replica, &mut garbage);
     }
 }
+
+#[cfg(test)]
+mod tests;
