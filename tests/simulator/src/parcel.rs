@@ -11,6 +11,8 @@ pub(crate) struct Parcel {
     from: ReplicaId,
     /// The kind's name as a number, for the fingerprint.
     tag: u64,
+    /// Whether a memory that was spoiled shortly before may have made it.
+    doubtful: bool,
     content: Content,
 }
 
@@ -32,7 +34,18 @@ impl Parcel {
             Ok(checked) => Content::Sound(checked),
             Err(refused) => Content::Refused(refused),
         };
-        Self { from, tag, content }
+        Self { from, tag, doubtful: false, content }
+    }
+
+    /// The same, which a spoiled memory may have made: what is wrong with it is not its sender's fault,
+    /// however late it arrives.
+    pub(crate) const fn doubtful(mut self, doubtful: bool) -> Self {
+        self.doubtful = doubtful;
+        self
+    }
+
+    pub(crate) const fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     pub(crate) const fn from(&self) -> ReplicaId {

@@ -40,8 +40,11 @@ pub(crate) struct Replica {
     pub(crate) tainted: bool,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) running: Option<Running>,
-    /// When its memory was last spoiled while it ran.
-    pub(crate) spoiled_us: Option<u64>,
+    /// Whether its memory was ever spoiled while it ran. What it promised then stays in its journal; its
+    /// ledger checks what it is given, and must be sound for all that.
+    pub(crate) spoiled: bool,
+    /// So many of its ticks it has yet to heal from that.
+    pub(crate) healing_ticks: u32,
     /// Counts starts and crashes, so that events of an earlier life are known as such.
     pub(crate) incarnation: u32,
     /// Its wall clock at the start of the run.
@@ -99,7 +102,7 @@ impl Replica {
             return Err(format!("of an undamaged ledger were repaired: {repairs:?}"));
         }
         let clean = self.store.clean_journal(&trust).map_err(|error| error.to_string())?;
-        if !clean.dropped.is_empty() && !self.transient {
+        if !clean.dropped.is_empty() && !self.transient && !self.spoiled {
             return Err(format!("{:?} of an undamaged journal were dropped", clean.dropped));
         }
         let dropped = clean.dropped.values().sum::<u64>() + repairs.len() as u64;

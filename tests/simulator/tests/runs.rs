@@ -148,6 +148,10 @@ fn seeds_that_once_failed_hold() {
     }
     // A replica far behind that waited half a second for every fetch over its budget.
     holds(&Plan::seeded(1330));
+    // Messages of a replica whose memory was spoiled at run time were refused at correct ones.
+    for seed in [29, 40] {
+        holds(&Plan::chaos(seed));
+    }
     // Under the paper's views: votes that a restart brought back did not extend the tip before service; a
     // chain taken over was not shortened by what was committed out of service; a liar showed two views,
     // and those that were shown one waited for others that never came.

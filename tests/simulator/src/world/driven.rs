@@ -237,6 +237,11 @@ impl Rig<'_> {
         for id in ids {
             let seed = seed.wrapping_mul(64).wrapping_add(u64::from(id.0));
             let mut garbage = Garbage::new(seed, scope.clone(), values, &dictionary, replicas);
+            let replica = &mut self.world.replicas[id.index()];
+            if replica.running.is_some() {
+                // What it leads to is judged by the test.
+                (replica.transient, replica.tainted) = (true, true);
+            }
             self.world.scramble(id.index(), &mut garbage);
         }
     }

@@ -93,9 +93,9 @@ impl World<'_> {
                 .of(self.now_us, id, || format!("keeps on disk: {}", describe::promise(promise)));
         }
         if let Err(error) = self.replicas[replica].store.journal(&promises) {
-            let Replica { correct, transient, tainted, .. } = self.replicas[replica];
+            let Replica { correct, transient, tainted, spoiled, .. } = self.replicas[replica];
             // A promise that contradicts one of a faulty memory, or the other way round: the disk counts.
-            if transient || tainted {
+            if transient || tainted || spoiled {
                 self.trace.of(self.now_us, id, || format!("is made anew: {error}"));
                 self.rebuild(replica);
             } else if correct {
@@ -140,7 +140,7 @@ impl World<'_> {
                 {
                     self.broken((Invariant::Refused, error.to_string()));
                 }
-                if self.replicas[replica].correct && !self.is_healing(replica) {
+                if self.replicas[replica].correct {
                     match self.checkers.answered(self.replicas[replica].id, &certificate) {
                         Ok(confirmed) => self.confirmed(&confirmed),
                         Err(broken) => self.broken(broken),
@@ -182,6 +182,7 @@ impl World<'_> {
             return;
         }
         let Replica { id, correct, transient, .. } = self.replicas[replica];
+        let healing = self.is_healing(replica);
         let Some(running) = &mut self.replicas[replica].running else { return };
         running.executing = false;
         let Some(block) = running.decided.pop_front() else { return };
@@ -192,7 +193,8 @@ impl World<'_> {
                 let repaired = transient
                     && error.is_damage()
                     && running.ledger.check_again(Depth::Whole).is_ok();
-                let excused = transient && (repaired || error.refuses_block());
+                let excused =
+                    (transient && repaired) || ((transient || healing) && error.refuses_block());
                 if correct && !again && !excused {
                     self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
                     return;
@@ -322,7 +324,7 @@ impl World<'_> {
                     && self
                         .replicas
                         .get(accused.index())
-                        .is_none_or(|accused| accused.correct && !accused.tainted) =>
+                        .is_none_or(|a| a.correct && !a.tainted && !a.spoiled) =>
             {
                 let what = format!("{id} accuses {accused}, which is correct: {observation:?}");
                 self.broken((Invariant::Evidence, what));
@@ -332,7 +334,11 @@ impl World<'_> {
                 let what = format!("{id}: {observation:?}");
                 self.broken((Invariant::Determinism, what));
             }
-            Observation::Repaired(_) if self.replicas[replica].transient => self.disturbed(),
+            Observation::Repaired(_)
+                if self.replicas[replica].transient || self.is_healing(replica) =>
+            {
+                self.disturbed();
+            }
             Observation::Repaired(illegal) => {
                 self.broken((Invariant::Closure, format!("{id} repaired: {illegal}")));
             }

@@ -12,9 +12,10 @@ use crate::random::{Purpose, stream};
 /// at each would take longer than the run.
 const NOTED_EVERY: u64 = 16;
 
-/// Full checks after which a memory holds nothing wrong any more that it says: one finds it, and a garbled
-/// clock of ticks may put that one off by as long again; and twice that, for what was on its way.
-const FULL_CHECKS: u64 = 4;
+/// Ticks beyond those up to the next full check after which a memory holds nothing wrong any more that it
+/// says: what it found there leads to another check at the next, and what it said before them may wait for a
+/// slow disk.
+const AFTER_FULL_CHECK_TICKS: u32 = 4;
 
 impl World<'_> {
     /// Notes from now on what is said: faulty memories hold fragments of it.
@@ -44,20 +45,18 @@ impl World<'_> {
         if spoiled.running.is_none() {
             return;
         }
-        (spoiled.transient, spoiled.tainted) = (true, true);
-        spoiled.spoiled_us = Some(self.now_us);
+        spoiled.spoiled = true;
+        spoiled.healing_ticks = self.plan.local.full_check_ticks + AFTER_FULL_CHECK_TICKS;
         self.forget_driver(replica);
         if let Some(running) = &mut self.replicas[replica].running {
             running.engine.scramble(garbage);
         }
     }
 
-    /// Whether this replica's memory was spoiled a short while ago: what it says may be wrong still.
+    /// Whether this replica's memory was spoiled a short while ago: what it says may be wrong still. It heals
+    /// by its own ticks, so that one that stands still does not heal meanwhile.
     pub(super) fn is_healing(&self, replica: usize) -> bool {
-        let replica = &self.replicas[replica];
-        let ticks = FULL_CHECKS * u64::from(self.plan.local.full_check_ticks);
-        let heals_us = ticks * replica.tick_us * replica.tick_per_mille.max(1_000) / 1_000;
-        replica.spoiled_us.is_some_and(|at_us| self.now_us < at_us + heals_us)
+        self.replicas[replica].healing_ticks > 0
     }
 
     /// The same as a fault of a schedule.
@@ -76,3 +75,6 @@ impl World<'_> {
         self.scramble(replica, &mut garbage);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,8 @@ impl World<'_> {
     /// A replica's engine sends a message.
     pub(super) fn send(&mut self, from: usize, to: Destination, message: Message) {
         let id = self.replicas[from].id;
-        let parcel = Rc::new(Parcel::new(id, message, &self.door()));
+        let doubtful = self.is_healing(from);
+        let parcel = Rc::new(Parcel::new(id, message, &self.door()).doubtful(doubtful));
         let bytes = self.check_encoding(parcel.message());
         if let Some(history) = &mut self.history {
             history.note(id, parcel.message());
@@ -29,12 +30,13 @@ impl World<'_> {
         if let Some(notes) = &mut self.notes {
             notes.hear(id, parcel.message());
         }
-        if self.replicas[from].correct {
+        // What every door refuses is no statement: whether it may be sent is judged where it arrives.
+        let said = parcel.checked().is_ok() || !doubtful;
+        if self.replicas[from].correct && said {
             let sound = self.checkers.sent(id, parcel.message());
             // What a faulty memory says is not this replica's fault, and within the budget not the others'.
-            let excused = self.is_healing(from);
             match sound {
-                Err((invariant, what)) if excused => {
+                Err((invariant, what)) if doubtful => {
                     self.trace.line(self.now_us, || format!("after a fault of memory: {what}"));
                     self.stats.count(invariant.name());
                 }
@@ -197,7 +199,7 @@ impl World<'_> {
                 self.stats.refused += 1;
                 let (id, name) = (self.replicas[to].id, parcel.message().name());
                 self.trace.of(now_us, id, || format!("refuses a {name} of {from}: {refusal}"));
-                if self.replicas[from.index()].correct && !self.is_healing(from.index()) {
+                if self.replicas[from.index()].correct && !parcel.is_doubtful() {
                     let what =
                         format!("{id} refused a {name} of {from}, which is correct: {refusal}");
                     self.broken((Invariant::Refused, what));
