@@ -269,9 +269,11 @@ impl Replication {
         Tip { height: self.head.height, hash: self.head.hash, timestamp_ms: self.head_timestamp_ms }
     }
 
-    /// The highest height that may be in flight.
+    /// The highest height that may be in flight. Nothing is executed above the head; where memory says
+    /// so, what is proposed before the ledger tells better must have an end.
     fn window_end(&self, context: &Context) -> Height {
-        self.executed.height.plus(context.chain.window.min(limits::WINDOW_MAX) as u64)
+        let executed = self.executed.height.min(self.head.height);
+        executed.plus(context.chain.window.min(limits::WINDOW_MAX) as u64)
     }
 
     fn in_window(&self, height: Height, context: &Context) -> bool {
