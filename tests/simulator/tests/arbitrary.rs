@@ -164,6 +164,8 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         // Only a Byzantine replica still had the blocks below its head, and no new-view was made without it.
         (2911, 4),
         (3410, 4),
+        // The same where a correct replica alone on its chain had them, and the others none that they lie on.
+        (3079, 4),
         // A primary proposed without end: its window began at an executed height that memory made up.
         (3696, 4),
     ] {
