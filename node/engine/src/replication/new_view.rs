@@ -492,7 +492,7 @@ mod tests {
         let mut replication = voted(&blocks, &context);
         let reports: Vec<Report> =
             (0..3).map(|replica| report(replica, None, Some((1, &blocks[1])))).collect();
-        let mut waited = |replication: &mut Replication| {
+        let waited = |replication: &mut Replication| {
             replication.want_bodies(&reports, &context, &mut Outbox::default());
             replication.starving.ticks
         };
