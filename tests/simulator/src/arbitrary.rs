@@ -193,15 +193,20 @@ impl Plan {
     #[must_use]
     pub fn arbitrary_disks(seed: u64, replicas: usize) -> Self {
         let plan = Self::arbitrary(seed, replicas);
-        match &plan.start {
-            Start::Arbitrary(start) if !start.disks.any() => {
-                let mut random = stream(seed, Purpose::Disks);
-                let disks = DiskFaults::drawn(plan.thresholds, &mut random);
-                let start = Start::Arbitrary(ArbitraryStart { disks, ..start.clone() });
-                Self { start, ..plan }
-            }
-            Start::Arbitrary(_) | Start::Fresh => plan,
+        let disks = DiskFaults::drawn(plan.thresholds, &mut stream(seed, Purpose::Disks));
+        plan.or_with_disks(disks)
+    }
+
+    /// The same, with these disks where an arbitrary start has no faulty ones of its own.
+    pub(crate) fn or_with_disks(mut self, disks: DiskFaults) -> Self {
+        let replicas = self.thresholds.replicas();
+        if let Start::Arbitrary(start) = &mut self.start
+            && !start.disks.any()
+        {
+            start.disks = disks;
+            start.within(replicas);
         }
+        self
     }
 
     /// Every loop once a tick, patience in few rounds, no clients of its own, and no end by the clock.

@@ -26,7 +26,7 @@ const INTACT: ArbitraryStart = ArbitraryStart {
 };
 
 /// Every variable of an engine.
-const VARIABLES: [&str; 49] = [
+const VARIABLES: [&str; 50] = [
     "attest.attested",
     "attest.entries",
     "attest.executed",
@@ -70,6 +70,7 @@ const VARIABLES: [&str; 49] = [
     "replication.recent",
     "replication.serving",
     "replication.slots",
+    "replication.starving",
     "replication.taken_over",
     "replication.tip",
     "replication.waiting_new_view",
@@ -160,6 +161,13 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         (445, 7),
         // Such attestations had been kept on disk, and were given to others.
         (1060, 4),
+        // Only a Byzantine replica still had the blocks below its head, and no new-view was made without it.
+        (2911, 4),
+        (3410, 4),
+        // The same where a correct replica alone on its chain had them, and the others none that they lie on.
+        (3079, 4),
+        // A primary proposed without end: its window began at an executed height that memory made up.
+        (3696, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }

@@ -40,6 +40,8 @@ impl Replication {
             early,
             catch_up,
             want_turn,
+            // See below.
+            starving: _,
         } = self;
         let near = executed.height.0;
         garbage.set("replication.head", head, Garbage::head_claim);
@@ -127,6 +129,17 @@ impl Replication {
         });
         catch_up.scramble(garbage);
         garbage.set("replication.want_turn", want_turn, |g| g.number(&[0]) as usize);
+    }
+
+    /// Sets the wait for blocks of a new-view: after everything else, so that a seed sets all else to what
+    /// it did before there was such a wait.
+    pub(crate) fn scramble_wait(&mut self, garbage: &mut Garbage<'_>) {
+        let near = self.executed.height.0;
+        garbage.set("replication.starving", &mut self.starving, |g| super::Starving {
+            ticks: g.number(&[0]) as u32,
+            head: Height(g.number(&[near])),
+            bodies: g.number(&[0]) as usize,
+        });
     }
 
     /// The ballot's new-view is awaited.

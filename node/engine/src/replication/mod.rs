@@ -54,6 +54,7 @@ use crate::config::Context;
 use crate::conflict::Own;
 use crate::view::{Claims, Voting};
 use catch_up::CatchUp;
+use new_view::Starving;
 use slot::Slot;
 
 /// Votes of later ballots kept per peer until the replica gets there: as many as a window has, in
@@ -145,6 +146,8 @@ pub(crate) struct Replication {
     catch_up: CatchUp,
     /// Whose turn it is to be asked for bodies.
     want_turn: usize,
+    /// How long the new-view that this primary is to make has waited for blocks.
+    starving: Starving,
 }
 
 impl Voting for Replication {
@@ -197,6 +200,7 @@ impl Replication {
             early: vec![VecDeque::new(); context.thresholds().replicas()],
             catch_up: CatchUp::default(),
             want_turn: 0,
+            starving: Starving::default(),
         }
     }
 
@@ -269,9 +273,11 @@ impl Replication {
         Tip { height: self.head.height, hash: self.head.hash, timestamp_ms: self.head_timestamp_ms }
     }
 
-    /// The highest height that may be in flight.
+    /// The highest height that may be in flight. Nothing is executed above the head; where memory says
+    /// so, what is proposed before the ledger tells better must have an end.
     fn window_end(&self, context: &Context) -> Height {
-        self.executed.height.plus(context.chain.window.min(limits::WINDOW_MAX) as u64)
+        let executed = self.executed.height.min(self.head.height);
+        executed.plus(context.chain.window.min(limits::WINDOW_MAX) as u64)
     }
 
     fn in_window(&self, height: Height, context: &Context) -> bool {

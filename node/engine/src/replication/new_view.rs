@@ -13,6 +13,21 @@ use crate::config::Context;
 use crate::outbox::Outbox;
 use crate::{Disbelief, Observation};
 
+/// How often every peer is asked in vain for the blocks that reports refer to, before the new-view is made
+/// without those reports: once may be lost, or be asked of a peer that has them a moment later.
+const ASKED_IN_VAIN: u32 = 2;
+
+/// A primary's wait for the blocks that reports refer to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Starving {
+    /// The ticks for which nothing came,
+    pub(super) ticks: u32,
+    /// since the head was here,
+    pub(super) head: Height,
+    /// and so many bodies were held.
+    pub(super) bodies: usize,
+}
+
 /// What `n-f` reports say about where to go on: the highest certified head, and the prepared
 /// certificate to take over, if one outranks it.
 pub(super) struct Selection<'a> {
@@ -52,7 +67,9 @@ pub(super) fn supported(selection: &Selection<'_>, headers: &[Header]) -> bool {
 
 impl Replication {
     /// As the primary of an entered view, makes the ballot active from `n-f` reports, once all that
-    /// they refer to is held.
+    /// they refer to is held. Any `n-f` will do (see the top of `replication/mod.rs`): reports that refer to
+    /// blocks which nobody gives are left out in time, if so many are left. Such blocks are lost with the
+    /// disks of more than `f`, or kept back by a Byzantine replica that alone has them still.
     pub(crate) fn make_new_view(
         &mut self,
         mut reports: Vec<Report>,
@@ -77,11 +94,7 @@ impl Replication {
         );
         reports.push(own);
         reports.sort_by_key(|report| report.replica);
-        let Some(selection) = select(&reports) else { return };
-        if selection.base.height > self.head.height {
-            return;
-        }
-        let Some(headers) = self.headers_down(selection.tip, selection.base) else { return };
+        let Some((reports, headers)) = self.attainable(reports, context) else { return };
         let new_view = NewView::sign(
             context.committee.chain(),
             self.ballot,
@@ -91,6 +104,45 @@ impl Replication {
         );
         out.broadcast(Message::NewView(new_view.clone()));
         self.adopt_new_view(context.own, new_view, context, out);
+    }
+
+    /// The reports to make the new-view of, with its headers; none while that takes blocks that may come.
+    fn attainable(
+        &self,
+        mut reports: Vec<Report>,
+        context: &Context,
+    ) -> Option<(Vec<Report>, Vec<Header>)> {
+        let thresholds = context.thresholds();
+        let patience = ASKED_IN_VAIN.saturating_mul(thresholds.replicas() as u32);
+        loop {
+            let selection = select(&reports)?;
+            let ahead = selection.base.height > self.head.height;
+            if !ahead && let Some(headers) = self.headers_down(selection.tip, selection.base) {
+                return Some((reports, headers));
+            }
+            let tip = selection.tip.map(|tip| tip.hash);
+            let before = reports.len();
+            reports.retain(|report| match ahead {
+                true => report.head.height <= self.head.height,
+                false => report.prepared.as_ref().map(|prepared| prepared.hash) != tip,
+            });
+            let own = reports.iter().any(|report| report.replica == context.own);
+            let enough = own && reports.len() < before && reports.len() >= thresholds.strong();
+            if !enough || self.starving.ticks < patience {
+                return None;
+            }
+        }
+    }
+
+    /// Counts the ticks for which blocks that the new-view needs were asked for, and none came.
+    fn starve(&mut self, reports: &[Report], context: &Context) {
+        let waits = self.is_primary(context)
+            && !self.active
+            && reports.len() >= context.thresholds().strong();
+        let (head, bodies) = (self.head.height, self.bodies.len());
+        let came = (head, bodies) != (self.starving.head, self.starving.bodies);
+        let ticks = if waits && !came { self.starving.ticks.saturating_add(1) } else { 0 };
+        self.starving = Starving { ticks, head, bodies };
     }
 
     /// As the primary of a ballot that is active though its new-view is lost, with a memory or in a crash,
@@ -228,6 +280,7 @@ impl Replication {
 
     /// Asks for bodies that are missing: all when the need arises, then one peer after the other.
     pub(crate) fn want_bodies(&mut self, reports: &[Report], context: &Context, out: &mut Outbox) {
+        self.starve(reports, context);
         let Some(want) = self.missing(reports, context) else { return };
         self.want_turn = self.want_turn.wrapping_add(1);
         let replicas = context.thresholds().replicas();
@@ -411,5 +464,40 @@ mod tests {
         replication.waiting_new_view = Some(new_view);
         replication.retry_new_view(&context, &mut Outbox::default());
         assert!(!replication.active && replication.waiting_new_view.is_none());
+    }
+
+    #[test]
+    fn blocks_that_nobody_gives_are_waited_for_and_then_left_out_if_so_many_reports_are_left() {
+        let context = crate::fixtures::context(4);
+        let blocks = chain(5, 0);
+        let mut replication = voted(&blocks, &context);
+        let all: Vec<Report> = (0..4)
+            .map(|replica| report(replica, (replica == 2).then_some((1, &blocks[4])), None))
+            .collect();
+        let three = || all[..3].to_vec();
+        replication.starving.ticks = 7;
+        assert_eq!(replication.attainable(all.clone(), &context), None, "it may come yet");
+        replication.starving.ticks = 8;
+        let (reports, headers) = replication.attainable(all.clone(), &context).unwrap();
+        assert_eq!(reports.len(), 3);
+        assert!(reports.iter().all(|report| report.head.height == Height(0)));
+        assert!(headers.is_empty());
+        assert_eq!(replication.attainable(three(), &context), None, "two are too few");
+    }
+
+    #[test]
+    fn the_wait_for_blocks_begins_anew_when_something_comes() {
+        let context = crate::fixtures::context(4);
+        let blocks = chain(2, 0);
+        let mut replication = voted(&blocks, &context);
+        let reports: Vec<Report> =
+            (0..3).map(|replica| report(replica, None, Some((1, &blocks[1])))).collect();
+        let waited = |replication: &mut Replication| {
+            replication.want_bodies(&reports, &context, &mut Outbox::default());
+            replication.starving.ticks
+        };
+        assert_eq!([(); 3].map(|()| waited(&mut replication)), [1, 2, 3]);
+        replication.bodies.insert(blocks[1].hash(), Arc::new(blocks[1].clone()));
+        assert_eq!(waited(&mut replication), 0);
     }
 }

@@ -164,6 +164,7 @@ impl Changes {
     /// The plan with these changes; a change that makes no sense is left out, see [`Self::check`].
     pub(super) fn apply(&self, mut plan: Plan) -> Plan {
         let byzantine = self.byzantine().unwrap_or(Byzantine::Unchanged);
+        let before = plan.establishment;
         if let Some(establishment) = self.establishment {
             plan = plan.establishment(establishment);
         }
@@ -172,9 +173,12 @@ impl Changes {
             let (byzantine, chain) = (plan.byzantine, plan.chain);
             let arbitrary = Plan::arbitrary_under(plan.seed, drawn, plan.establishment);
             plan = Plan { byzantine, chain, ..arbitrary }.within_budget();
-        } else if plan.start != Start::Fresh {
-            // What is drawn depends on how many replicas there are, and on what memories they have.
-            plan = Plan::arbitrary_under(plan.seed, drawn, plan.establishment);
+        } else if let Start::Arbitrary(start) = &plan.start
+            && plan.establishment != before
+        {
+            // What is drawn depends on what memories there are; the disks do not, and stay.
+            let anew = Plan::arbitrary_under(plan.seed, drawn, plan.establishment);
+            plan = anew.or_with_disks(start.disks);
         }
         let replicas = self.replicas.unwrap_or(plan.thresholds.replicas());
         let replicas = replicas.max(self.needed_for(&byzantine));
