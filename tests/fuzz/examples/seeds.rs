@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut seeds = seeds(target.name)?;
         let mut random = ChaCha8Rng::seed_from_u64(7);
         // Fewer where true values say more.
-        for length in if seeds.is_empty() { vec![64; 4].repeat(3) } else { vec![16, 64] } {
+        for length in if seeds.is_empty() { [64; 12].to_vec() } else { vec![16, 64] } {
             let length = random.random_range(length..length * 8);
             seeds.push((0..length).map(|_| random.random()).collect());
         }

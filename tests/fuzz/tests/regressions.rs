@@ -1,4 +1,5 @@
 //! Inputs that once broke a property, each under the name of what was wrong.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use daruma_fuzz::{corpus, target};
 
