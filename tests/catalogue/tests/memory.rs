@@ -38,8 +38,7 @@ fn heals(rig: &mut Rig<'_>, plan: &Plan, nonce: u64) -> bool {
         let all = rig.correct();
         rig.submit(&all, ASKING, nonce, &wanted);
         let done = |rig: &Rig<'_>| {
-            healthy(rig)
-                && all.iter().all(|id| rig.operations(*id).iter().any(|found| *found == wanted))
+            healthy(rig) && all.iter().all(|id| rig.operations(*id).contains(&wanted))
         };
         if rig.until(REPEAT_ROUNDS, done).is_some() {
             return true;
