@@ -117,7 +117,7 @@ pub const fn view_rounds_max(establishment: Establishment) -> u32 {
 /// replica may first make some believe in a view of their own, which takes the watchdog's time to find
 /// out. In the view that stays, one replica may wait for its primary to come up to its ballot.
 #[must_use]
-pub const fn convergence_rounds_max(
+pub fn convergence_rounds_max(
     local: &LocalLimits,
     thresholds: Thresholds,
     establishment: Establishment,
