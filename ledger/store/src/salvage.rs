@@ -4,8 +4,9 @@
 //! RocksDB opens a folder only if its files fit together: one missing table file, or a flipped bit in
 //! the list of files, and it refuses. Rows are what a replica needs, not files: so the folder is put
 //! aside, the rows that can still be read are copied to a new store, and it is left to the ledger to
-//! tell which of them are true, and to fetch the rest. Nothing is written into a folder that is
-//! damaged before it lies aside, and each step can be repeated after a loss of power:
+//! tell which of them are true, and to fetch the rest. RocksDB's repair, which drops what it does not
+//! understand, is tried only where the folder lies aside. A damaged log alone is no reason for any of this:
+//! it is read up to its damage in its place. Each step can be repeated after a loss of power:
 //!
 //! 1. `ledger` is renamed to `ledger.damaged`, which replaces an earlier one: one is kept, for study.
 //! 2. What can be read there is written to `ledger.salvaged`.
