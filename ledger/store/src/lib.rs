@@ -12,6 +12,7 @@ mod error;
 mod journal;
 pub mod limits;
 mod memory;
+mod power;
 #[cfg(feature = "rocks")]
 mod rocks;
 #[cfg(feature = "rocks")]
@@ -25,6 +26,7 @@ pub use column::{Class, Column};
 pub use error::StoreError;
 pub use journal::{CleanJournal, JournalFault};
 pub use memory::{Memory, MemoryStore};
+pub use power::{Moment, PowerCut};
 #[cfg(feature = "rocks")]
 pub use rocks::{Rocks, RocksStore};
 #[cfg(feature = "rocks")]

@@ -6,7 +6,8 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Tables};
+use crate::power::{Fate, Power};
+use crate::{Backend, Batch, Column, PowerCut, Row, Rows, StoreError, Sync, Tables};
 
 /// A store whose rows live in memory: a simulated disk, which keeps its contents while its owner
 /// keeps the store, whatever becomes of the replica. Only the length of the run bounds what it holds.
@@ -83,11 +84,27 @@ struct Table {
 
 /// All tables, each at its column's number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Contents([Arc<Table>; Column::COUNT]);
+pub(crate) struct Contents([Arc<Table>; Column::COUNT]);
 
 impl Contents {
     fn table(&self, column: Column) -> Option<&Arc<Table>> {
         self.0.get(column as usize)
+    }
+
+    fn set(&mut self, column: Column, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let Some(table) = self.0.get_mut(column as usize) else { return };
+        let table = Arc::make_mut(table);
+        let before = match value {
+            Some(value) => table.rows.insert(Key::new(&key), value),
+            None => table.rows.remove(key.as_slice()),
+        };
+        table.replaced += u64::from(before.is_some());
+    }
+
+    pub(crate) fn apply(&mut self, batch: Batch) {
+        for (column, key, value) in batch.into_rows() {
+            self.set(column, key, value);
+        }
     }
 }
 
@@ -139,6 +156,8 @@ fn big_endian(bytes: &[u8]) -> u64 {
 #[derive(Debug, Default)]
 pub struct Memory {
     contents: Mutex<Contents>,
+    /// A cut that waits for its write, or has come. Locked after the contents.
+    power: Mutex<Option<Power>>,
 }
 
 impl Memory {
@@ -147,14 +166,8 @@ impl Memory {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(contents: &mut Contents, column: Column, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let Some(table) = contents.0.get_mut(column as usize) else { return };
-        let table = Arc::make_mut(table);
-        let before = match value {
-            Some(value) => table.rows.insert(Key::new(&key), value),
-            None => table.rows.remove(key.as_slice()),
-        };
-        table.replaced += u64::from(before.is_some());
+    fn power(&self) -> MutexGuard<'_, Option<Power>> {
+        self.power.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,7 +183,7 @@ impl MemoryStore {
     #[must_use]
     pub fn copy(&self) -> Self {
         let contents = Mutex::new(self.backend().contents().clone());
-        Self::over(Memory { contents })
+        Self::over(Memory { contents, power: Mutex::default() })
     }
 
     /// The keys of a table, in order: what there is to be damaged.
@@ -193,8 +206,20 @@ impl MemoryStore {
 
     /// Changes a row behind the store's back, as a failing disk does; `None` loses it.
     pub fn damage(&self, column: Column, key: &[u8], value: Option<Vec<u8>>) {
-        Memory::set(&mut self.backend().contents(), column, key.to_vec(), value);
+        self.backend().contents().set(column, key.to_vec(), value);
         self.reload();
+    }
+
+    /// Lets the power go at a write, counted from now on. That write and all after it fail. What is on the
+    /// disk then, a [`Self::copy`] shows, as a start does.
+    pub fn cut_power(&self, cut: PowerCut) {
+        *self.backend().power() = Some(Power::until(cut));
+    }
+
+    /// Whether the power of [`Self::cut_power`] went.
+    #[must_use]
+    pub fn power_is_out(&self) -> bool {
+        self.backend().power().as_ref().is_some_and(Power::is_out)
     }
 }
 
@@ -244,12 +269,27 @@ impl Rows for Memory {
 }
 
 impl Backend for Memory {
-    fn write(&self, batch: Batch, _: Sync) -> Result<(), StoreError> {
+    fn write(&self, batch: Batch, sync: Sync) -> Result<(), StoreError> {
         let mut contents = self.contents();
-        for (column, key, value) in batch.into_rows() {
-            Self::set(&mut contents, column, key, value);
+        let fate = match self.power().as_mut() {
+            Some(power) => power.fate(&batch, sync, &contents),
+            None => Fate::Done,
+        };
+        match fate {
+            Fate::Done => {
+                contents.apply(batch);
+                return Ok(());
+            }
+            Fate::DoneUnheard => contents.apply(batch),
+            Fate::Lost => {}
+            Fate::LostWith(kept) => *contents = *kept,
         }
-        Ok(())
+        Err(StoreError::Failed {
+            act: "write",
+            column: Column::Meta,
+            key: String::new(),
+            why: "the power is lost".into(),
+        })
     }
 
     fn snapshot(&self) -> Box<dyn Rows + '_> {

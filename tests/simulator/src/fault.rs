@@ -1,5 +1,6 @@
 //! What can be done to replicas and links, and when.
 
+use daruma_store::Moment;
 use daruma_types::ReplicaId;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,19 @@ pub enum Fault {
         /// How many; none for at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after_messages: Option<u32>,
+    },
+    /// Lose the power at a write to the disk, and start again after a while.
+    CutPower {
+        /// Who.
+        #[serde(with = "word")]
+        replica: ReplicaId,
+        /// So many writes, from now on, are done before it.
+        after_writes: u64,
+        /// When in the write that follows.
+        #[serde(with = "word")]
+        moment: Moment,
+        /// For so long it is down, in microseconds.
+        down_us: u64,
     },
     /// Start, unless it runs.
     Start(#[serde(with = "word")] ReplicaId),
@@ -127,6 +141,7 @@ impl Fault {
             Self::CutForever { outcasts, links } => [ends(links), outcasts.clone()].concat(),
             Self::Mutate { from, to } => vec![*from, *to],
             Self::Crash { replica, .. }
+            | Self::CutPower { replica, .. }
             | Self::Start(replica)
             | Self::Pause { replica, .. }
             | Self::ClockJump { replica, .. }
@@ -147,6 +162,7 @@ impl Fault {
             Self::Mutate { .. } => "mutate",
             Self::Hold { .. } => "hold",
             Self::Crash { .. } => "crash",
+            Self::CutPower { .. } => "cut power",
             Self::Start(_) => "start",
             Self::PowerLoss => "power-loss",
             Self::Pause { .. } => "pause",
@@ -197,6 +213,9 @@ impl core::fmt::Display for Fault {
             Self::Crash { replica, after_messages: None } => write!(f, "crash {replica}"),
             Self::Crash { replica, after_messages: Some(messages) } => {
                 write!(f, "crash {replica} after {messages} more messages")
+            }
+            Self::CutPower { replica, after_writes, moment, .. } => {
+                write!(f, "cut {replica}'s power after {after_writes} more writes: {moment:?}")
             }
             Self::Start(replica) => write!(f, "start {replica}, unless it runs"),
             Self::PowerLoss => f.write_str("power loss: all crash at once"),

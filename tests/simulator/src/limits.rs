@@ -57,6 +57,10 @@ pub const DUPLICATE_US: u64 = 1_000_000;
 /// Bits of a message that change at once.
 pub const CORRUPT_BITS_MAX: u32 = 64;
 
+/// Unsynced writes that survive a loss of power in the middle of a write, at most: the attestations of
+/// some blocks.
+pub const UNSYNCED_KEPT_MAX: usize = 4;
+
 /// Messages that wait for a process that stands still: what a socket's buffer holds. More are lost.
 pub const PAUSED_MESSAGES_MAX: usize = 256;
 

@@ -62,6 +62,8 @@ pub(crate) struct Replica {
     /// Whether links of its are cut for ever: it must do no harm, and need not get anywhere.
     pub(crate) outcast: bool,
     pub(crate) disk_factor: u64,
+    /// So long it stays down when its power goes, in microseconds.
+    pub(crate) down_us: u64,
     /// Crash after so many more messages.
     pub(crate) crash_after: Option<u32>,
     pub(crate) adversary: Option<Box<dyn Adversary>>,
@@ -143,6 +145,18 @@ impl Replica {
     pub(crate) fn pause(&mut self, until_us: u64) {
         self.paused_until_us = self.paused_until_us.max(until_us);
         self.waiting = 0;
+    }
+
+    /// Whether its power went, which its disk alone notices. What ran is gone then.
+    pub(crate) fn power_went(&mut self) -> bool {
+        let went = self.running.is_some() && self.store.power_is_out();
+        if went {
+            self.incarnation += 1;
+            self.crash_after = None;
+            self.paused_until_us = 0;
+            self.running = None;
+        }
+        went
     }
 
     /// Loses everything but the disk. With `flushed`, the promises that were on their way to the

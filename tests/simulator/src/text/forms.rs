@@ -2,6 +2,7 @@
 
 use daruma_engine::laboratory::{Scope, Values};
 use daruma_engine::{ChainLimits, LocalLimits};
+use daruma_store::Moment;
 use daruma_types::{Establishment, ReplicaId, Thresholds};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -83,6 +84,20 @@ impl Word for ReplicaId {
 
     fn from_word(word: &str) -> Result<Self, String> {
         number(word.strip_prefix('r').unwrap_or(word), word).map(Self)
+    }
+}
+
+impl Word for Moment {
+    fn word(&self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    fn from_word(word: &str) -> Result<Self, String> {
+        let named = |moment: &Self| moment.word() == word;
+        Self::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| format!("{word:?} is no moment of a write: before, during or after"))
     }
 }
 

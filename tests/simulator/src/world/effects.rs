@@ -93,6 +93,9 @@ impl World<'_> {
                 .of(self.now_us, id, || format!("keeps on disk: {}", describe::promise(promise)));
         }
         if let Err(error) = self.replicas[replica].store.journal(&promises) {
+            if self.power_went(replica) {
+                return;
+            }
             let Replica { correct, transient, tainted, spoiled, .. } = self.replicas[replica];
             // A promise that contradicts one of a faulty memory, or the other way round: the disk counts.
             if transient || tainted || spoiled {
@@ -138,6 +141,9 @@ impl World<'_> {
             Effect::Attested(certificate) => {
                 if let Err(error) = self.replicas[replica].store.put_state_certificate(&certificate)
                 {
+                    if self.power_went(replica) {
+                        return;
+                    }
                     self.broken((Invariant::Refused, error.to_string()));
                 }
                 if self.replicas[replica].correct {
@@ -188,7 +194,12 @@ impl World<'_> {
         let Some(block) = running.decided.pop_front() else { return };
         let executed = match running.ledger.execute(&block) {
             Ok(executed) => executed,
+            Err(_) if self.power_went(replica) => {
+                self.executed_unheard(replica, &block);
+                return;
+            }
             Err(error) => {
+                let Some(running) = &mut self.replicas[replica].running else { return };
                 let again = certified_before(&running.reader, &block);
                 let repaired = transient
                     && error.is_damage()
@@ -220,6 +231,18 @@ impl World<'_> {
         self.execute_next(replica);
     }
 
+    /// A block that became durable just before the power went counts as executed, though nobody heard.
+    fn executed_unheard(&mut self, replica: usize, block: &CertifiedBlock) {
+        let Replica { id, correct, ref store, .. } = self.replicas[replica];
+        let (head, receipts) = (store.head(), store.receipts(block.certificate.height));
+        if let (true, Ok(Some(head)), Ok(Some(receipts))) = (correct, head, receipts)
+            && head.hash == block.certificate.hash
+        {
+            let sound = self.checkers.executed(id, block, head.statement, &receipts);
+            self.check(sound);
+        }
+    }
+
     /// Tells an engine where its ledger stands: it hears of it after all that was executed before.
     pub(super) fn tell_head(&mut self, replica: usize) {
         let incarnation = self.replicas[replica].incarnation;
@@ -248,6 +271,7 @@ impl World<'_> {
         let Some(running) = &mut self.replicas[replica].running else { return };
         let adoption = match running.ledger.adopt(blocks, tie) {
             Ok(adoption) => adoption,
+            Err(_) if self.power_went(replica) => return,
             Err(error) => {
                 self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
                 return;

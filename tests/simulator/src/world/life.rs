@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use daruma_engine::{Held, Input};
+use daruma_store::PowerCut;
 use daruma_types::{Height, ReplicaId, Statement, merkle_root};
 use rand::Rng;
 
@@ -62,6 +63,12 @@ impl World<'_> {
             Fault::Crash { replica, after_messages: None } => self.crash(replica.index()),
             Fault::Crash { replica, after_messages } => {
                 self.replicas[replica.index()].crash_after = after_messages;
+            }
+            Fault::CutPower { replica, after_writes, moment, down_us } => {
+                let unsynced_kept = self.crashes.random_range(0..=limits::UNSYNCED_KEPT_MAX);
+                let replica = &mut self.replicas[replica.index()];
+                replica.down_us = down_us;
+                replica.store.cut_power(PowerCut { after_writes, moment, unsynced_kept });
             }
             Fault::Start(replica) => self.start_with_twin(replica),
             Fault::PowerLoss => (0..self.replicas.len()).for_each(|replica| self.crash(replica)),
@@ -168,7 +175,7 @@ impl World<'_> {
         if too_often {
             let incarnation = rebuilt.incarnation;
             let at_us = now_us + limits::REBUILD_PAUSE_US;
-            self.queue.push(at_us, Event::Rebuild { replica, incarnation });
+            self.queue.push(at_us, Event::StartAgain { replica, incarnation });
         } else {
             self.start(replica);
         }
@@ -191,6 +198,19 @@ impl World<'_> {
         {
             self.broken((Invariant::Refused, format!("the store of {id}: {error}")));
         }
+    }
+
+    /// Whether this replica's power went at the write that just failed. It starts again by itself.
+    pub(super) fn power_went(&mut self, replica: usize) -> bool {
+        if !self.replicas[replica].power_went() {
+            return false;
+        }
+        let Replica { id, incarnation, down_us, .. } = self.replicas[replica];
+        self.stats.count("power cut");
+        self.trace.of(self.now_us, id, || "loses its power at a write".to_owned());
+        let at_us = self.now_us + down_us;
+        self.queue.push(at_us, Event::StartAgain { replica, incarnation });
+        true
     }
 
     /// Whether this replica crashes just before it sends its next message.

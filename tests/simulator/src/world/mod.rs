@@ -98,8 +98,9 @@ pub(crate) enum Event {
         incarnation: u32,
         executed: Box<(Statement, Vec<(PublicKey, u64)>)>,
     },
-    /// An engine that contradicted its journal too often is made anew after a pause.
-    Rebuild {
+    /// A replica that stopped by itself starts again: its engine contradicted its journal too often, or its
+    /// power is back.
+    StartAgain {
         replica: usize,
         incarnation: u32,
     },
@@ -356,6 +357,7 @@ impl<'a> World<'a> {
             waiting: 0,
             outcast: false,
             disk_factor: 1,
+            down_us: 0,
             crash_after: None,
             adversary: None,
             rebuilt_us: Default::default(),
@@ -388,7 +390,7 @@ impl<'a> World<'a> {
                     self.step(replica, Input::Executed { statement, nonces });
                 }
             }
-            Event::Rebuild { replica, incarnation } => {
+            Event::StartAgain { replica, incarnation } => {
                 if self.replicas[replica].incarnation == incarnation {
                     self.start(replica);
                 }

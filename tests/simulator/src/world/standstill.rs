@@ -13,7 +13,7 @@ impl World<'_> {
             | Event::Execute { replica, .. }
             | Event::Told { replica, .. }
             | Event::TellHead { replica, .. }
-            | Event::Rebuild { replica, .. }
+            | Event::StartAgain { replica, .. }
             | Event::Nonces { replica, .. }
             | Event::Adoption { replica, .. }
             | Event::Head { replica, .. } => (*replica, false),
