@@ -11,8 +11,8 @@ use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRe
 #[cfg(feature = "rocks")]
 use daruma_store::RocksStore;
 use daruma_store::{
-    Batch, CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, Row, Store,
-    limits::QUARANTINE_ROWS_MAX,
+    Batch, CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, Moment, PowerCut, Row,
+    Store, limits::QUARANTINE_ROWS_MAX,
 };
 use daruma_types::{
     Block, ChainId, Committee, Ed25519, Hash, Height, Replica, ReplicaId, Signer, Transaction,
@@ -245,6 +245,50 @@ fn a_power_loss_while_everything_is_derived_again_costs_nothing_but_time() {
             assert_eq!(rows(&*store, column), rows(&*reference, column));
         }
     }
+}
+
+/// Opens what is on the disk; false if the power went meanwhile.
+fn opens(disk: &Arc<MemoryStore>) -> bool {
+    let store: Arc<dyn Store> = Arc::clone(disk) as Arc<dyn Store>;
+    let opened = Ledger::open(store, Arc::new(Script), trust(), Depth::Whole);
+    assert_eq!(opened.is_err(), disk.power_is_out(), "{:?}", opened.err());
+    !disk.power_is_out()
+}
+
+#[test]
+fn c_r06_a_repair_that_loses_its_power_five_times_at_any_write_ends_as_one_that_does_not() {
+    let store = Arc::new(MemoryStore::new());
+    filled(Arc::clone(&store) as Arc<dyn Store>, CHAIN);
+    for (column, key) in CHECKED.map(|column| (column, rows(&*store, column).remove(1).0)) {
+        store.damage(column, &key, Some(vec![7; 40]));
+    }
+    store.damage(Column::Blocks, &5_u64.to_be_bytes(), None);
+    let (damaged, undisturbed) = (store.copy(), Arc::new(store.copy()));
+    assert!(opens(&undisturbed));
+    let mut cuts = 0;
+    for moment in Moment::ALL {
+        for after_writes in 0.. {
+            let mut disk = Arc::new(damaged.copy());
+            let cut = PowerCut { after_writes, moment, unsynced_kept: 1 };
+            let went = (0..5).take_while(|_| {
+                disk.cut_power(cut);
+                let went = !opens(&disk);
+                disk = Arc::new(disk.copy());
+                went
+            });
+            let went = went.count();
+            cuts += went;
+            assert!(opens(&disk), "{cut:?}");
+            for column in CHECKED.into_iter().chain([Column::Quarantine]) {
+                let same = rows(&*disk, column) == rows(&*undisturbed, column);
+                assert!(same, "{column:?} after {cut:?}");
+            }
+            if went == 0 {
+                break;
+            }
+        }
+    }
+    assert!(cuts > 50, "only {cuts} cuts: a repair makes more writes");
 }
 
 #[test]
