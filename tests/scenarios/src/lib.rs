@@ -29,3 +29,10 @@ pub fn transactions() -> usize {
     let set = std::env::var("DARUMA_SCENARIO_TRANSACTIONS").ok();
     set.and_then(|text| text.parse().ok()).unwrap_or(limits::TRANSACTIONS_DEFAULT)
 }
+
+/// How many replicas a scenario kills one after the other: `DARUMA_SCENARIO_KILLS`, or 12.
+#[must_use]
+pub fn kills() -> usize {
+    let set = std::env::var("DARUMA_SCENARIO_KILLS").ok();
+    set.and_then(|text| text.parse().ok()).unwrap_or(limits::KILLS_DEFAULT)
+}

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// in the middle of when something is killed.
 pub const TRANSACTIONS_DEFAULT: usize = 1_500;
 
+/// Kills of a scenario if nothing else is asked for: half a minute on a slow machine.
+pub const KILLS_DEFAULT: usize = 12;
+
 /// How long a network may take to start: two busy cores start seven processes within it.
 pub const START_MAX: Duration = Duration::from_secs(150);
 
