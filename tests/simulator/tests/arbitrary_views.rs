@@ -116,6 +116,8 @@ fn c_m09_arbitrary_starts_under_the_papers_views_that_once_failed_hold() {
         (269, 6, DETECTED),
         // A Byzantine primary leaves one out whose ballot is above its own.
         (478, 6, PLAIN),
+        // A ballot that a replica told itself stood beside a liar's, and it was led up to that.
+        (801_690, 6, PLAIN),
     ] {
         holds(&Plan::arbitrary_under(seed, replicas, establishment));
     }

@@ -57,7 +57,7 @@ const HOLD_ROUNDS: u32 = 4;
 /// otherwise. One that lies can so cost a round trip in so long a time, and no more.
 pub(crate) const LONE_ROUNDS: u32 = 24;
 
-/// Ticks for which what a peer told counts as fresh: several summaries.
+/// Ticks for which what a peer told counts: several summaries.
 const FRESH_TICKS: u32 = 40;
 
 /// What a peer told of its ballot.
@@ -289,6 +289,17 @@ impl Ballots {
         self.floor = floor;
     }
 
+    /// Forgets what nobody stands behind: what was told long ago, and what this replica told itself. Of
+    /// such the next summary takes the place of nothing, and with it one liar is `f+1`.
+    fn forget_told(&mut self, own: ReplicaId) {
+        for (index, place) in self.told.iter_mut().enumerate() {
+            let stale = place.is_some_and(|told| told.ticks > FRESH_TICKS);
+            if stale || index == own.index() {
+                *place = None;
+            }
+        }
+    }
+
     /// Drops reports that are not what they say.
     fn drop_invalid(&mut self, context: &Context, out: &mut Outbox) {
         let (committee, verifier) = (&context.committee, context.verifier.as_ref());
@@ -318,9 +329,8 @@ impl Ballots {
         if full {
             self.drop_invalid(context, out);
         }
-        let fresh = |told: &&Told| told.ticks <= FRESH_TICKS;
-        let mut told: Vec<Ballot> =
-            self.told.iter().flatten().filter(fresh).map(|told| told.ballot).collect();
+        self.forget_told(context.own);
+        let mut told: Vec<Ballot> = self.told.iter().flatten().map(|told| told.ballot).collect();
         told.sort_unstable_by(|a, b| b.cmp(a));
         let supported = told.get(thresholds.faulty_max()).copied().unwrap_or_default();
         // This replica is one of the `n-f`.
