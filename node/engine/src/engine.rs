@@ -307,7 +307,9 @@ impl Engine {
         let progress = Progress {
             settled: self.pool.settled(),
             waiting: self.pool.len() > 0,
-            active: self.views.serving().is_some() && self.replication.is_active(),
+            active: self.views.serving().is_some()
+                && self.replication.is_active()
+                && !self.views.leaves_out_many(&self.context),
             longest_wait_blocks: self.pool.longest_wait_blocks(self.replication.executed().height),
         };
         let primary = self.context.thresholds().primary(view.0);

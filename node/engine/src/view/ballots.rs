@@ -14,6 +14,11 @@
 //!     or a restart it takes a higher one.
 //! B4. The others follow the primary of the view they serve up, and report anew. Nobody goes down, but
 //!     for garbage: a floor more than [`BALLOT_LEAP`] above what `f+1` of at least `n-f` tell.
+//! B5. Where `f+1` tell ballots of the primary above the one that it leads in, and it does not come up
+//!     for them, its view makes no progress, whatever the others execute: they suspect it. A correct
+//!     primary would have come up by B3. Without this, a faulty one that tells its ballot to some only
+//!     leaves out more than `f` correct replicas: too few to have it replaced, and nothing is executed
+//!     any more without the votes of faulty ones.
 //!
 //! # Why this is safe
 //!
@@ -56,6 +61,10 @@ const HOLD_ROUNDS: u32 = 4;
 /// Rounds after which a primary that leads goes up for a single replica too, which could not take part
 /// otherwise. One that lies can so cost a round trip in so long a time, and no more.
 pub(crate) const LONE_ROUNDS: u32 = 24;
+
+/// Rounds for which a primary may lead in a ballot that `f+1` have outgrown. It waits for [`HOLD_ROUNDS`]
+/// before it comes up, and those who wait for it have by then told so as often.
+const OUTGROWN_ROUNDS: u32 = 2 * HOLD_ROUNDS;
 
 /// Ticks for which what a peer told counts: several summaries.
 const FRESH_TICKS: u32 = 40;
@@ -176,6 +185,16 @@ impl Ballots {
         let short = self.reports().len() < thresholds.strong();
         let higher = || short.then(|| self.above(thresholds, own)).filter(|_| of_view);
         calls.last().copied().or_else(higher)
+    }
+
+    /// Whether `f+1` wait for the primary of this ballot in higher ones, and have for long (B5).
+    pub(super) fn is_outgrown(&self, thresholds: Thresholds) -> bool {
+        let (reach, primary) = (self.reach(thresholds), thresholds.primary(self.floor.0));
+        let higher = self.told.iter().flatten().filter(|Told { ballot, .. }| {
+            let called = *ballot > self.floor && ballot.0 <= reach;
+            called && thresholds.primary(ballot.0) == primary
+        });
+        self.held >= OUTGROWN_ROUNDS && higher.count() >= thresholds.weak()
     }
 
     fn told_by(&self, replica: ReplicaId) -> Option<Ballot> {

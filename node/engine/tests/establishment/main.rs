@@ -6,7 +6,9 @@
 mod cluster;
 
 use daruma_engine::{Engine, Illegal, Input};
-use daruma_types::{Establishment, Height, Place, ReplicaId, SignerSet, Transaction, ViewPair};
+use daruma_types::{
+    Ballot, Establishment, Height, Place, ReplicaId, SignerSet, Transaction, ViewPair,
+};
 
 use cluster::{B_VE, CHAIN, Cluster, Lie, key};
 
@@ -333,5 +335,26 @@ fn a_ballot_that_garbage_made_too_high_is_lowered_to_what_the_others_report() {
         assert!(cluster.engines.iter().all(|engine| engine.status().ballot.0 < 100));
         cluster.reaches(0, B_VE);
         cluster.executes_one(12);
+    }
+}
+
+#[test]
+fn a_quiet_primary_that_leaves_out_more_than_f_whose_ballot_is_higher_is_replaced() {
+    for establishment in [PLAIN, DETECTED] {
+        let mut cluster = Cluster::new(6, establishment);
+        cluster.reaches(0, B_VE);
+        let primary = ReplicaId(0);
+        let left_out = [ReplicaId(4), ReplicaId(5)];
+        for id in left_out {
+            cluster.engines[id.index()].set_floor(Ballot(12));
+        }
+        // It behaves as if they told it nothing, and is no more to be counted as correct.
+        cluster.deaf = Some((primary, left_out.into_iter().collect()));
+        cluster.liar = Some((primary, |_| witnessed(settled(0))));
+        while cluster.known(ReplicaId(1), ReplicaId(1)).pair == ViewPair::settled(0) {
+            assert!(cluster.rounds < 1000, "{:?}", cluster.places());
+            cluster.round();
+        }
+        cluster.reaches(1, 2 * B_VE);
     }
 }

@@ -161,6 +161,10 @@ impl ViewEstablishment for Automaton {
         self.ballots.reports()
     }
 
+    fn leaves_out_many(&self, context: &Context) -> bool {
+        self.ballots.is_outgrown(context.thresholds())
+    }
+
     fn on_new_view(
         &mut self,
         new_view: &NewView,

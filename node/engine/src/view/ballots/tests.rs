@@ -1,9 +1,9 @@
-//! Rules B1 to B4, each on both sides. Replica 1 of six (f = 1); it leads ballots 1, 7, 13 and so on.
+//! Rules B1 to B5, each on both sides. Replica 1 of six (f = 1); it leads ballots 1, 7, 13 and so on.
 
 use daruma_types::limits::BALLOT_LEAP;
 use daruma_types::{Ballot, HeadClaim, Promise, ReplicaId, Report};
 
-use super::{Ballots, HOLD_ROUNDS, LONE_ROUNDS};
+use super::{Ballots, HOLD_ROUNDS, LONE_ROUNDS, OUTGROWN_ROUNDS};
 use crate::Effect;
 use crate::config::Context;
 use crate::fixtures::{CHAIN, context, key};
@@ -136,4 +136,20 @@ fn b4_a_floor_is_lowered_when_n_minus_f_are_far_below_and_not_for_fewer() {
         ballots.repair(false, &context, &mut Outbox::default());
         assert_eq!(ballots.floor(), Ballot(floor), "{told} told theirs");
     }
+}
+
+#[test]
+fn b5_a_primary_that_does_not_come_up_for_f_plus_one_makes_no_progress_in_time() {
+    let context = context(6);
+    let after = |told: &[(u16, u64)], rounds| {
+        let mut ballots = at(8);
+        told.iter().for_each(|(id, ballot)| ballots.tell(ReplicaId(*id), Ballot(*ballot)));
+        serves(&mut ballots, 2, true, rounds, &context);
+        ballots.is_outgrown(context.thresholds())
+    };
+    assert!(after(&[(4, 14), (5, 20)], OUTGROWN_ROUNDS));
+    assert!(!after(&[(4, 14), (5, 20)], OUTGROWN_ROUNDS - 1), "it has time to come up");
+    assert!(!after(&[(4, 14), (5, 8)], OUTGROWN_ROUNDS), "one may lie");
+    assert!(!after(&[(4, 14), (5, 15)], OUTGROWN_ROUNDS), "another's ballot");
+    assert!(!after(&[(4, 14), (5, 14 + 6 * BALLOT_LEAP)], OUTGROWN_ROUNDS), "it must not go there");
 }
