@@ -167,8 +167,9 @@ impl Engine {
             }
             #[cfg(feature = "laboratory")]
             Input::Ledger { .. } if self.baseline => {}
-            Input::Ledger { claim, timestamp_ms, statement } => {
+            Input::Ledger { claim, timestamp_ms, statement, floor } => {
                 let context = &self.context;
+                self.views.on_journal(floor, context, &mut out);
                 if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
                     // What it holds about other heights than the ledger's is worth nothing now.
                     let _found = self.attestations.repair(statement.height, false, context);

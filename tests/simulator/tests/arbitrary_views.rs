@@ -122,6 +122,9 @@ fn c_m09_arbitrary_starts_under_the_papers_views_that_once_failed_hold() {
         (800_201, 6, PLAIN),
         (800_768, 6, PLAIN),
         (801_179, 6, PLAIN),
+        // Memories that forgot their floors: each engine was made anew as it began to serve.
+        (101_846, 6, DETECTED),
+        (802_786, 6, DETECTED),
         // A ballot that a replica told itself stood beside a liar's, and it was led up to that.
         (801_690, 6, PLAIN),
     ] {

@@ -19,6 +19,10 @@
 //!     primary would have come up by B3. Without this, a faulty one that tells its ballot to some only
 //!     leaves out more than `f` correct replicas: too few to have it replaced, and nothing is executed
 //!     any more without the votes of faulty ones.
+//! B6. The journal's floor is told with the ledger's head, and memory's follows it up. Otherwise a memory
+//!     that forgot its floor is found out only when it serves a view and promises the ballot that it
+//!     takes for the next, and the engine is made anew in the middle of an establishment, at the reset.
+//!     Three of six that do so at different times hold one another up.
 //!
 //! # Why this is safe
 //!
@@ -195,6 +199,17 @@ impl Ballots {
             called && thresholds.primary(ballot.0) == primary
         });
         self.held >= OUTGROWN_ROUNDS && higher.count() >= thresholds.weak()
+    }
+
+    /// The floor that the journal holds (B6). Who leads needs a new ballot: what was reported for this one is
+    /// forgotten as well.
+    pub(super) fn on_journal(&mut self, recorded: Ballot, thresholds: Thresholds) -> bool {
+        // The rule for garbage lowers the journal's floor too, and this may have been read before it did.
+        let forgotten = recorded > self.floor && recorded.0 <= self.reach(thresholds);
+        if forgotten {
+            (self.floor, self.held, self.renew) = (recorded, 0, true);
+        }
+        forgotten
     }
 
     fn told_by(&self, replica: ReplicaId) -> Option<Ballot> {

@@ -124,6 +124,11 @@ pub(crate) trait ViewEstablishment {
         false
     }
 
+    /// The journal's floor of ballots: memory may have forgotten it.
+    fn on_journal(&mut self, floor: Ballot, context: &Context, out: &mut Outbox) {
+        let _ = (floor, context, out);
+    }
+
     /// A valid new-view came: `n-f` replicas were in its ballot.
     fn on_new_view(
         &mut self,

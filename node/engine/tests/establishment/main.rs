@@ -7,7 +7,8 @@ mod cluster;
 
 use daruma_engine::{Engine, Illegal, Input};
 use daruma_types::{
-    Ballot, Establishment, Height, Place, ReplicaId, SignerSet, Transaction, ViewPair,
+    Ballot, Establishment, Hash, HeadClaim, Height, Place, ReplicaId, SignerSet, Statement,
+    Transaction, ViewPair,
 };
 
 use cluster::{B_VE, CHAIN, Cluster, Lie, key};
@@ -356,5 +357,27 @@ fn a_quiet_primary_that_leaves_out_more_than_f_whose_ballot_is_higher_is_replace
             cluster.round();
         }
         cluster.reaches(1, 2 * B_VE);
+    }
+}
+
+#[test]
+fn a_memory_that_forgot_its_ballot_has_it_from_the_journal_before_it_serves() {
+    for n in [6, 11] {
+        let mut cluster = Cluster::new(n, PLAIN);
+        cluster.reaches(0, B_VE);
+        let before = cluster.engines[3].status().ballot;
+        cluster.engines[3].set_floor(Ballot(0));
+        let (claim, root) = (HeadClaim::genesis(CHAIN), Hash::default());
+        let (state_root, receipts_root) = (root, root);
+        let statement = Statement { height: Height(0), block: CHAIN.0, state_root, receipts_root };
+        let head = Input::Ledger { claim, timestamp_ms: 0, statement, floor: before };
+        cluster.input(ReplicaId(3), head);
+        assert_eq!(cluster.engines[3].status().ballot, before);
+        assert!(
+            matches!(cluster.repaired[..], [(ReplicaId(3), Illegal::Forgotten { .. })]),
+            "{:?}",
+            cluster.repaired
+        );
+        cluster.executes_one(12);
     }
 }

@@ -165,6 +165,13 @@ impl ViewEstablishment for Automaton {
         self.ballots.is_outgrown(context.thresholds())
     }
 
+    fn on_journal(&mut self, floor: Ballot, context: &Context, out: &mut Outbox) {
+        let found = self.ballots.floor();
+        if self.ballots.on_journal(floor, context.thresholds()) {
+            out.repaired(Illegal::Forgotten { found, recorded: floor });
+        }
+    }
+
     fn on_new_view(
         &mut self,
         new_view: &NewView,

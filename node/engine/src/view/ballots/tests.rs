@@ -1,4 +1,4 @@
-//! Rules B1 to B5, each on both sides. Replica 1 of six (f = 1); it leads ballots 1, 7, 13 and so on.
+//! Rules B1 to B6, each on both sides. Replica 1 of six (f = 1); it leads ballots 1, 7, 13 and so on.
 
 use daruma_types::limits::BALLOT_LEAP;
 use daruma_types::{Ballot, HeadClaim, Promise, ReplicaId, Report};
@@ -152,4 +152,17 @@ fn b5_a_primary_that_does_not_come_up_for_f_plus_one_makes_no_progress_in_time()
     assert!(!after(&[(4, 14), (5, 8)], OUTGROWN_ROUNDS), "one may lie");
     assert!(!after(&[(4, 14), (5, 15)], OUTGROWN_ROUNDS), "another's ballot");
     assert!(!after(&[(4, 14), (5, 14 + 6 * BALLOT_LEAP)], OUTGROWN_ROUNDS), "it must not go there");
+}
+
+#[test]
+fn b6_memory_that_forgot_its_floor_has_it_from_the_journal_and_never_goes_down() {
+    let context = context(6);
+    for (memory, journal, floor) in [(0, 8, 8), (8, 7, 8), (7, 9 + BALLOT_LEAP, 7)] {
+        let mut ballots = at(memory);
+        let forgotten = ballots.on_journal(Ballot(journal), context.thresholds());
+        assert_eq!((ballots.floor(), forgotten), (Ballot(floor), floor != memory));
+    }
+    let mut primary = at(0);
+    assert!(primary.on_journal(Ballot(7), context.thresholds()));
+    assert_eq!(serves(&mut primary, OWN, false, 1, &context), 13, "7 may have had a new-view");
 }
