@@ -232,6 +232,33 @@ fn a10_even_while_the_liar_goes_on_lying_all_others_recover() {
     }
 }
 
+/// The lies of these tests are the first ones on which `tests/model` goes round for ever without a rule.
+#[test]
+fn one_that_tells_some_the_last_view_and_others_the_reset_keeps_nobody_from_view_0() {
+    for establishment in [PLAIN, DETECTED] {
+        let mut cluster = Cluster::starts(6, establishment, &all::<6>(place(0, RST)));
+        for index in 3..5 {
+            cluster.believes(index, &all::<6>(settled(5)));
+        }
+        let lie = |to: ReplicaId| witnessed(if to.0 < 3 { place(0, RST) } else { settled(5) });
+        cluster.liar = Some((ReplicaId(5), lie));
+        cluster.reaches(0, 4 * B_VE);
+    }
+}
+
+#[test]
+fn those_that_go_to_view_0_from_another_do_not_wait_for_those_that_rise_from_the_reset() {
+    for establishment in [PLAIN, DETECTED] {
+        let going = place(1, pair(5, 0));
+        let places = [settled(5), settled(5), going, going, going, settled(5)];
+        let mut cluster = Cluster::starts(6, establishment, &places);
+        let lie =
+            |to: ReplicaId| witnessed(if to.0 < 2 { settled(5) } else { place(1, pair(5, 0)) });
+        cluster.liar = Some((ReplicaId(5), lie));
+        cluster.reaches(0, 4 * B_VE);
+    }
+}
+
 fn never_moved_by(establishment: Establishment, lie: Lie) {
     let mut cluster = Cluster::starts(6, establishment, &all::<6>(witnessed(settled(1))));
     cluster.liar = Some((ReplicaId(0), lie));

@@ -5,10 +5,11 @@
 //! It is signature-free: a place is whose the authenticated link says it is. Views are `0..n-1` and
 //! come again; what replication votes in are ballots, which only grow.
 //!
-//! Four rules differ from the paper's, each because the paper's has a state that is never left, found
+//! Five rules differ from the paper's, each because the paper's has a state that is never left, found
 //! by searching arbitrary starts; the reasons stand beside the code: the watchdog and who counts as
-//! heard (`coordinator`), who supports a replica that has left the reset, and who goes along
-//! (`predicates`), and staying on the way to a view that `n-2f` are in (`actions`).
+//! heard (`coordinator`), who supports a replica that has left the reset, whom one that has left it
+//! does not support, and who goes along (`predicates`), and staying on the way to a view that `n-2f`
+//! are in (`actions`).
 
 mod actions;
 #[cfg(test)]
