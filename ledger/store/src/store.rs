@@ -2,8 +2,8 @@
 
 use daruma_types::codec::{Decode, Encode};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, Hash, Header, Height, Promise, Receipt, RecoveredJournal,
-    StateCertificate, Statement,
+    Ballot, Block, Certificate, CertifiedBlock, Hash, Header, Height, Promise, Receipt,
+    RecoveredJournal, StateCertificate, Statement,
 };
 
 use crate::{Batch, CleanJournal, Column, Row, StoreError, Trust};
@@ -110,6 +110,9 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// None at present; the signature leaves room for a store that is gone altogether.
     fn recover_journal(&self) -> Result<Recovered, StoreError>;
+
+    /// The last promised floor of ballots, below which no vote is recorded; 0 if there is none.
+    fn floor(&self) -> Ballot;
 
     /// Makes an executed block durable with everything that follows from it, all or nothing: block,
     /// certificate, header, receipts, state, tree, head, where its transactions stand (an earlier

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use daruma_types::codec::{self, Decode};
 use daruma_types::{
-    Block, Certificate, Hash, HashContext, Header, Height, Outcome, Promise, Receipt,
+    Ballot, Block, Certificate, Hash, HashContext, Header, Height, Outcome, Promise, Receipt,
     StateCertificate, Statement, VoteKind,
 };
 
@@ -185,6 +185,10 @@ impl<B: Backend> Store for Tables<B> {
 
     fn recover_journal(&self) -> Result<Recovered, StoreError> {
         Ok(journal::recover(&self.backend))
+    }
+
+    fn floor(&self) -> Ballot {
+        self.marks().floor()
     }
 
     fn commit(&self, commit: Commit<'_>) -> Result<(), StoreError> {

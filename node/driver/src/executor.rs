@@ -176,7 +176,8 @@ impl Executor {
     /// False if nobody listens any more.
     fn tell_head(&self) -> bool {
         let HeadInfo { claim, timestamp_ms, statement } = self.ledger.head().clone();
-        let input = Input::Ledger { claim, timestamp_ms, statement };
+        let floor = self.store.floor();
+        let input = Input::Ledger { claim, timestamp_ms, statement, floor };
         self.engine.send(Work::Input(Box::new(input))).is_ok()
     }
 

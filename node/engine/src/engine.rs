@@ -167,8 +167,9 @@ impl Engine {
             }
             #[cfg(feature = "laboratory")]
             Input::Ledger { .. } if self.baseline => {}
-            Input::Ledger { claim, timestamp_ms, statement } => {
+            Input::Ledger { claim, timestamp_ms, statement, floor } => {
                 let context = &self.context;
+                self.views.on_journal(floor, context, &mut out);
                 if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
                     // What it holds about other heights than the ledger's is worth nothing now.
                     let _found = self.attestations.repair(statement.height, false, context);
@@ -307,7 +308,9 @@ impl Engine {
         let progress = Progress {
             settled: self.pool.settled(),
             waiting: self.pool.len() > 0,
-            active: self.views.serving().is_some() && self.replication.is_active(),
+            active: self.views.serving().is_some()
+                && self.replication.is_active()
+                && !self.views.leaves_out_many(&self.context),
             longest_wait_blocks: self.pool.longest_wait_blocks(self.replication.executed().height),
         };
         let primary = self.context.thresholds().primary(view.0);

@@ -30,6 +30,14 @@ pub enum Illegal {
         /// What it was lowered to.
         lowered: Ballot,
     },
+    /// The floor of ballots is lower than the one that the journal holds.
+    #[error("ballot {found} is below the {recorded} that the journal holds")]
+    Forgotten {
+        /// The floor found.
+        found: Ballot,
+        /// The journal's, which it was raised to.
+        recorded: Ballot,
+    },
     /// A variable of the Coordination Automaton or its detector was out of its domain, or the own
     /// place one that no execution reaches.
     #[error("the coordination automaton was in a state that no execution reaches")]

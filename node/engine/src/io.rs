@@ -54,6 +54,8 @@ pub enum Input {
         timestamp_ms: u64,
         /// The state after it.
         statement: Statement,
+        /// The last floor of ballots in the journal; 0 if there is none.
+        floor: Ballot,
     },
     /// What the ledger found when it compared the blocks of [`Effect::Adopt`] with its own. If it gave
     /// up blocks, the engine is made anew instead.

@@ -410,7 +410,8 @@ impl World {
             // As in a node: a ledger that refuses says where it stands.
             let HeadInfo { claim, timestamp_ms, statement } =
                 self.nodes[index].ledger.head().clone();
-            self.input(index, Input::Ledger { claim, timestamp_ms, statement })?;
+            let floor = self.nodes[index].store.floor();
+            self.input(index, Input::Ledger { claim, timestamp_ms, statement, floor })?;
         }
         Ok(())
     }

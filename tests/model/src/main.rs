@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use daruma_model::automaton::{Rules, Scope, Varied, search};
+use daruma_model::automaton::{Faulty, Rules, Scope, Varied, search};
 use daruma_model::ballots::{AGREEMENT, Ballots, Bounds, Weakened};
 use daruma_model::views::{self, Start, Views, converge_from_every_start};
 use daruma_model::{Limits, explore};
@@ -85,9 +85,9 @@ enum Which {
         /// Replicas.
         #[arg(long, default_value_t = 6)]
         replicas: usize,
-        /// One of them is silent.
-        #[arg(long)]
-        silent: bool,
+        /// What one of them does.
+        #[arg(long, value_enum, default_value_t = Faulty::Nobody)]
+        faulty: Faulty,
         /// Views, counted round.
         #[arg(long, default_value_t = 3)]
         views: u8,
@@ -100,6 +100,9 @@ enum Which {
         /// With the support beyond DESIGN 10's text.
         #[arg(long)]
         support: bool,
+        /// Rounds in a view that more than `f` are not in, after which a replica resets; none without.
+        #[arg(long)]
+        apart: Option<u8>,
     },
 }
 
@@ -138,9 +141,9 @@ fn main() -> ExitCode {
                     result.stuck.is_empty()
                 })
         }
-        Which::Automaton { replicas, silent, views, varied, watchdog, support } => {
-            let rules = Rules { watchdog, support };
-            search(Scope { replicas, silent, views, varied, rules })
+        Which::Automaton { replicas, faulty, views, varied, watchdog, support, apart } => {
+            let rules = Rules { watchdog, support, apart };
+            search(Scope { replicas, faulty, views, varied, rules })
                 .map_err(|error| error.to_string())
                 .map(|found| {
                     print!("{found}");

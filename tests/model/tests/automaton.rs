@@ -3,20 +3,22 @@
 
 use std::collections::HashSet;
 
-use daruma_model::automaton::{Found, Node, Place, Rules, Scope, Varied, World, search};
+use daruma_model::automaton::{Faulty, Found, Node, Place, Rules, Scope, Varied, World, search};
 use daruma_types::Thresholds;
 
 /// The paper alone.
-const PAPER: Rules = Rules { watchdog: None, support: false };
+const PAPER: Rules = Rules { watchdog: None, support: false, apart: None };
 /// With the watchdog that DESIGN 10 adds. It takes at most 4 rounds from one step to the next.
-const WATCHED: Rules = Rules { watchdog: Some(9), support: false };
+const WATCHED: Rules = Rules { watchdog: Some(9), support: false, apart: None };
 /// With more support as well.
-const SUPPORTED: Rules = Rules { watchdog: Some(9), support: true };
+const SUPPORTED: Rules = Rules { watchdog: Some(9), support: true, apart: None };
+/// As the engine has them: one that serves a view gives it four times as long.
+const OURS: Rules = Rules { apart: Some(36), ..SUPPORTED };
 
 /// Rounds to health in 6 views, if ever.
-fn rounds(nodes: &[Node], rules: Rules) -> Option<usize> {
+fn rounds(nodes: &[Node], faulty: Faulty, rules: Rules) -> Option<usize> {
     let thresholds = Thresholds::new(6, 1).unwrap();
-    let world = World { thresholds, views: 6, rules };
+    let world = World { thresholds, views: 6, rules, faulty };
     let (mut nodes, mut seen) = (nodes.to_vec(), HashSet::new());
     while !World::is_healthy(&nodes) {
         if !seen.insert(nodes.clone()) {
@@ -27,8 +29,8 @@ fn rounds(nodes: &[Node], rules: Rules) -> Option<usize> {
     Some(seen.len())
 }
 
-fn all(silent: bool, views: u8, rules: Rules) -> Found {
-    let scope = Scope { replicas: 6, silent, views, varied: Varied::Nothing, rules };
+fn all(faulty: Faulty, views: u8, rules: Rules) -> Found {
+    let scope = Scope { replicas: 6, faulty, views, varied: Varied::Nothing, rules };
     let found = search(scope).unwrap();
     println!("{scope:?}: {found}");
     found
@@ -51,35 +53,59 @@ fn split() -> Vec<Node> {
 #[test]
 fn a_half_transition_stays_for_ever_without_the_watchdog_and_is_repaired_with_it() {
     for nodes in [one_on_its_way(2, 1), one_on_its_way(0, 5), one_on_its_way(0, 1)] {
-        assert_eq!(rounds(&nodes, PAPER), None);
-        assert!(rounds(&nodes, WATCHED).is_some());
-        assert!(rounds(&nodes, SUPPORTED).is_some());
+        assert_eq!(rounds(&nodes, Faulty::Nobody, PAPER), None);
+        for rules in [WATCHED, SUPPORTED, OURS] {
+            assert!(rounds(&nodes, Faulty::Nobody, rules).is_some());
+        }
     }
 }
 
 #[test]
 fn lemma_9_a_split_held_up_by_a_silent_replica_ends_with_the_watchdog_only() {
-    assert_eq!(rounds(&split(), PAPER), None);
-    assert!(rounds(&split(), WATCHED).is_some());
-    assert!(rounds(&split(), SUPPORTED).is_some());
+    assert_eq!(rounds(&split(), Faulty::Silent, PAPER), None);
+    for rules in [WATCHED, SUPPORTED, OURS] {
+        assert!(rounds(&split(), Faulty::Silent, rules).is_some());
+    }
+}
+
+#[test]
+fn a_split_that_a_liar_holds_up_ends_only_where_those_in_a_view_mind_who_is_elsewhere() {
+    for rules in [PAPER, WATCHED, SUPPORTED] {
+        assert_eq!(rounds(&split(), Faulty::Liar, rules), None);
+    }
+    assert!(rounds(&split(), Faulty::Liar, OURS).is_some());
 }
 
 /// The watchdog takes every standstill away, and what is left are rounds without end: one half
 /// resets just when the other follows it. More support ends those.
 #[test]
 fn every_start_of_six_in_three_views_gets_healthy_with_watchdog_and_support_only() {
-    let (paper, watched) = (all(false, 3, PAPER), all(false, 3, WATCHED));
+    let (paper, watched) = (all(Faulty::Nobody, 3, PAPER), all(Faulty::Nobody, 3, WATCHED));
     assert!(watched.stuck < paper.stuck, "{paper} {watched}");
     assert!(watched.stuck > 0, "{watched}");
-    let supported = all(false, 3, SUPPORTED);
-    assert_eq!(supported.stuck, 0, "{supported}");
+    for rules in [SUPPORTED, OURS] {
+        let supported = all(Faulty::Nobody, 3, rules);
+        assert_eq!(supported.stuck, 0, "{supported}");
+    }
 }
 
 #[test]
 fn every_start_of_five_and_a_silent_one_in_two_views_gets_healthy_with_watchdog_and_support() {
-    assert!(all(true, 2, PAPER).stuck > 0);
-    let supported = all(true, 2, SUPPORTED);
-    assert_eq!(supported.stuck, 0, "{supported}");
+    assert!(all(Faulty::Silent, 2, PAPER).stuck > 0);
+    for rules in [SUPPORTED, OURS] {
+        let supported = all(Faulty::Silent, 2, rules);
+        assert_eq!(supported.stuck, 0, "{supported}");
+    }
+}
+
+/// Whatever it tells to whom, so long as it stays with it. Without support in the last view denied to those
+/// that rise from the reset, or with all that go to view 0 let be as if they rose from it, some starts
+/// never get healthy.
+#[test]
+fn every_start_of_five_and_a_liar_in_two_views_gets_healthy_with_all_rules_only() {
+    assert!(all(Faulty::Liar, 2, SUPPORTED).stuck > 0);
+    let ours = all(Faulty::Liar, 2, OURS);
+    assert_eq!(ours.stuck, 0, "{ours}");
 }
 
 /// A watchdog of twice the 4 rounds of a step keeps time with the resets of the others: pairs of
@@ -87,14 +113,14 @@ fn every_start_of_five_and_a_silent_one_in_two_views_gets_healthy_with_watchdog_
 #[test]
 fn a_watchdog_in_step_with_the_others_goes_round_with_them() {
     let rules = Rules { watchdog: Some(8), ..SUPPORTED };
-    assert!(all(false, 3, rules).stuck > 0);
+    assert!(all(Faulty::Nobody, 3, rules).stuck > 0);
 }
 
 #[test]
 fn a_view_that_all_are_in_is_never_left_unless_a_change_is_wanted() {
     let thresholds = Thresholds::new(6, 1).unwrap();
-    for rules in [PAPER, WATCHED, SUPPORTED] {
-        let world = World { thresholds, views: 3, rules };
+    for rules in [PAPER, WATCHED, SUPPORTED, OURS] {
+        let world = World { thresholds, views: 3, rules, faulty: Faulty::Nobody };
         let mut nodes = vec![Node::at(Place::settled(1), None); 6];
         for _ in 0..100 {
             nodes = world.round(&nodes);

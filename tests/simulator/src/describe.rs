@@ -200,7 +200,7 @@ pub(crate) const fn illegal(illegal: &Illegal) -> &'static str {
     match illegal {
         Illegal::UnprovenView { .. } => "view without proof",
         Illegal::Ballot { .. } => "ballot not the view's",
-        Illegal::Floor { .. } => "floor of ballots",
+        Illegal::Floor { .. } | Illegal::Forgotten { .. } => "floor of ballots",
         Illegal::Automaton => "coordination automaton",
         Illegal::Slot(_) => "slot",
         Illegal::Prepared(_) => "prepared certificate",

@@ -116,6 +116,17 @@ fn c_m09_arbitrary_starts_under_the_papers_views_that_once_failed_hold() {
         (269, 6, DETECTED),
         // A Byzantine primary leaves one out whose ballot is above its own.
         (478, 6, PLAIN),
+        // One that shows different views led some in a ballot, and waited with others for a higher one.
+        (100_419, 6, PLAIN),
+        (100_419, 6, DETECTED),
+        (800_201, 6, PLAIN),
+        (800_768, 6, PLAIN),
+        (801_179, 6, PLAIN),
+        // Memories that forgot their floors: each engine was made anew as it began to serve.
+        (101_846, 6, DETECTED),
+        (802_786, 6, DETECTED),
+        // A ballot that a replica told itself stood beside a liar's, and it was led up to that.
+        (801_690, 6, PLAIN),
     ] {
         holds(&Plan::arbitrary_under(seed, replicas, establishment));
     }

@@ -53,6 +53,11 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// The ballot below which no vote is recorded.
+    pub(crate) fn floor(&self) -> Ballot {
+        self.floor.unwrap_or_default()
+    }
+
     /// The marks of what a restart found.
     pub(crate) fn of(journal: &RecoveredJournal) -> Self {
         let mut bodies: BTreeMap<Height, Vec<Hash>> = BTreeMap::new();

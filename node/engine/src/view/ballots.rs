@@ -14,6 +14,15 @@
 //!     or a restart it takes a higher one.
 //! B4. The others follow the primary of the view they serve up, and report anew. Nobody goes down, but
 //!     for garbage: a floor more than [`BALLOT_LEAP`] above what `f+1` of at least `n-f` tell.
+//! B5. Where `f+1` tell ballots of the primary above the one that it leads in, and it does not come up
+//!     for them, its view makes no progress, whatever the others execute: they suspect it. A correct
+//!     primary would have come up by B3. Without this, a faulty one that tells its ballot to some only
+//!     leaves out more than `f` correct replicas: too few to have it replaced, and nothing is executed
+//!     any more without the votes of faulty ones.
+//! B6. The journal's floor is told with the ledger's head, and memory's follows it up. Otherwise a memory
+//!     that forgot its floor is found out only when it serves a view and promises the ballot that it
+//!     takes for the next, and the engine is made anew in the middle of an establishment, at the reset.
+//!     Three of six that do so at different times hold one another up.
 //!
 //! # Why this is safe
 //!
@@ -57,7 +66,11 @@ const HOLD_ROUNDS: u32 = 4;
 /// otherwise. One that lies can so cost a round trip in so long a time, and no more.
 pub(crate) const LONE_ROUNDS: u32 = 24;
 
-/// Ticks for which what a peer told counts as fresh: several summaries.
+/// Rounds for which a primary may lead in a ballot that `f+1` have outgrown. It waits for [`HOLD_ROUNDS`]
+/// before it comes up, and those who wait for it have by then told so as often.
+const OUTGROWN_ROUNDS: u32 = 2 * HOLD_ROUNDS;
+
+/// Ticks for which what a peer told counts: several summaries.
 const FRESH_TICKS: u32 = 40;
 
 /// What a peer told of its ballot.
@@ -178,6 +191,27 @@ impl Ballots {
         calls.last().copied().or_else(higher)
     }
 
+    /// Whether `f+1` wait for the primary of this ballot in higher ones, and have for long (B5).
+    pub(super) fn is_outgrown(&self, thresholds: Thresholds) -> bool {
+        let (reach, primary) = (self.reach(thresholds), thresholds.primary(self.floor.0));
+        let higher = self.told.iter().flatten().filter(|Told { ballot, .. }| {
+            let called = *ballot > self.floor && ballot.0 <= reach;
+            called && thresholds.primary(ballot.0) == primary
+        });
+        self.held >= OUTGROWN_ROUNDS && higher.count() >= thresholds.weak()
+    }
+
+    /// The floor that the journal holds (B6). Who leads needs a new ballot: what was reported for this one is
+    /// forgotten as well.
+    pub(super) fn on_journal(&mut self, recorded: Ballot, thresholds: Thresholds) -> bool {
+        // The rule for garbage lowers the journal's floor too, and this may have been read before it did.
+        let forgotten = recorded > self.floor && recorded.0 <= self.reach(thresholds);
+        if forgotten {
+            (self.floor, self.held, self.renew) = (recorded, 0, true);
+        }
+        forgotten
+    }
+
     fn told_by(&self, replica: ReplicaId) -> Option<Ballot> {
         self.told.get(replica.index()).copied().flatten().map(|told| told.ballot)
     }
@@ -289,6 +323,17 @@ impl Ballots {
         self.floor = floor;
     }
 
+    /// Forgets what nobody stands behind: what was told long ago, and what this replica told itself. Of
+    /// such the next summary takes the place of nothing, and with it one liar is `f+1`.
+    fn forget_told(&mut self, own: ReplicaId) {
+        for (index, place) in self.told.iter_mut().enumerate() {
+            let stale = place.is_some_and(|told| told.ticks > FRESH_TICKS);
+            if stale || index == own.index() {
+                *place = None;
+            }
+        }
+    }
+
     /// Drops reports that are not what they say.
     fn drop_invalid(&mut self, context: &Context, out: &mut Outbox) {
         let (committee, verifier) = (&context.committee, context.verifier.as_ref());
@@ -318,9 +363,8 @@ impl Ballots {
         if full {
             self.drop_invalid(context, out);
         }
-        let fresh = |told: &&Told| told.ticks <= FRESH_TICKS;
-        let mut told: Vec<Ballot> =
-            self.told.iter().flatten().filter(fresh).map(|told| told.ballot).collect();
+        self.forget_told(context.own);
+        let mut told: Vec<Ballot> = self.told.iter().flatten().map(|told| told.ballot).collect();
         told.sort_unstable_by(|a, b| b.cmp(a));
         let supported = told.get(thresholds.faulty_max()).copied().unwrap_or_default();
         // This replica is one of the `n-f`.

@@ -117,6 +117,18 @@ pub(crate) trait ViewEstablishment {
         false
     }
 
+    /// Whether the ballot of this replica leaves out more than `f` others, which its primary would not if it
+    /// were correct.
+    fn leaves_out_many(&self, context: &Context) -> bool {
+        let _ = context;
+        false
+    }
+
+    /// The journal's floor of ballots: memory may have forgotten it.
+    fn on_journal(&mut self, floor: Ballot, context: &Context, out: &mut Outbox) {
+        let _ = (floor, context, out);
+    }
+
     /// A valid new-view came: `n-f` replicas were in its ballot.
     fn on_new_view(
         &mut self,

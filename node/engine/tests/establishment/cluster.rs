@@ -59,6 +59,8 @@ pub(crate) struct Cluster {
     wire: VecDeque<(ReplicaId, ReplicaId, Message)>,
     pub(crate) silent: SignerSet,
     pub(crate) liar: Option<(ReplicaId, Lie)>,
+    /// Whom this one does not hear.
+    pub(crate) deaf: Option<(ReplicaId, SignerSet)>,
     pub(crate) rounds: u32,
     pub(crate) executed: Vec<Height>,
     pub(crate) repaired: Vec<(ReplicaId, Illegal)>,
@@ -76,6 +78,7 @@ impl Cluster {
             wire: VecDeque::new(),
             silent: SignerSet::EMPTY,
             liar: None,
+            deaf: None,
             rounds: 0,
             executed: vec![Height(0); n.into()],
             repaired: Vec::new(),
@@ -203,7 +206,10 @@ impl Cluster {
             self.input(at, Input::Tick { now_ms: 1_000 + u64::from(self.rounds) });
         }
         while let Some((from, to, message)) = self.wire.pop_front() {
+            let unheard =
+                self.deaf.is_some_and(|(deaf, to_whom)| deaf == to && to_whom.contains(from));
             if !self.silent.contains(to)
+                && !unheard
                 && let Ok(message) = admit(from, message, &self.door)
             {
                 self.input(to, Input::Received { from, message });

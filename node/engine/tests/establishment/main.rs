@@ -6,7 +6,10 @@
 mod cluster;
 
 use daruma_engine::{Engine, Illegal, Input};
-use daruma_types::{Establishment, Height, Place, ReplicaId, SignerSet, Transaction, ViewPair};
+use daruma_types::{
+    Ballot, Establishment, Hash, HeadClaim, Height, Place, ReplicaId, SignerSet, Statement,
+    Transaction, ViewPair,
+};
 
 use cluster::{B_VE, CHAIN, Cluster, Lie, key};
 
@@ -229,6 +232,33 @@ fn a10_even_while_the_liar_goes_on_lying_all_others_recover() {
     }
 }
 
+/// The lies of these tests are the first ones on which `tests/model` goes round for ever without a rule.
+#[test]
+fn one_that_tells_some_the_last_view_and_others_the_reset_keeps_nobody_from_view_0() {
+    for establishment in [PLAIN, DETECTED] {
+        let mut cluster = Cluster::starts(6, establishment, &all::<6>(place(0, RST)));
+        for index in 3..5 {
+            cluster.believes(index, &all::<6>(settled(5)));
+        }
+        let lie = |to: ReplicaId| witnessed(if to.0 < 3 { place(0, RST) } else { settled(5) });
+        cluster.liar = Some((ReplicaId(5), lie));
+        cluster.reaches(0, 4 * B_VE);
+    }
+}
+
+#[test]
+fn those_that_go_to_view_0_from_another_do_not_wait_for_those_that_rise_from_the_reset() {
+    for establishment in [PLAIN, DETECTED] {
+        let going = place(1, pair(5, 0));
+        let places = [settled(5), settled(5), going, going, going, settled(5)];
+        let mut cluster = Cluster::starts(6, establishment, &places);
+        let lie =
+            |to: ReplicaId| witnessed(if to.0 < 2 { settled(5) } else { place(1, pair(5, 0)) });
+        cluster.liar = Some((ReplicaId(5), lie));
+        cluster.reaches(0, 4 * B_VE);
+    }
+}
+
 fn never_moved_by(establishment: Establishment, lie: Lie) {
     let mut cluster = Cluster::starts(6, establishment, &all::<6>(witnessed(settled(1))));
     cluster.liar = Some((ReplicaId(0), lie));
@@ -332,6 +362,49 @@ fn a_ballot_that_garbage_made_too_high_is_lowered_to_what_the_others_report() {
         );
         assert!(cluster.engines.iter().all(|engine| engine.status().ballot.0 < 100));
         cluster.reaches(0, B_VE);
+        cluster.executes_one(12);
+    }
+}
+
+#[test]
+fn a_quiet_primary_that_leaves_out_more_than_f_whose_ballot_is_higher_is_replaced() {
+    for establishment in [PLAIN, DETECTED] {
+        let mut cluster = Cluster::new(6, establishment);
+        cluster.reaches(0, B_VE);
+        let primary = ReplicaId(0);
+        let left_out = [ReplicaId(4), ReplicaId(5)];
+        for id in left_out {
+            cluster.engines[id.index()].set_floor(Ballot(12));
+        }
+        // It behaves as if they told it nothing, and is no more to be counted as correct.
+        cluster.deaf = Some((primary, left_out.into_iter().collect()));
+        cluster.liar = Some((primary, |_| witnessed(settled(0))));
+        while cluster.known(ReplicaId(1), ReplicaId(1)).pair == ViewPair::settled(0) {
+            assert!(cluster.rounds < 1000, "{:?}", cluster.places());
+            cluster.round();
+        }
+        cluster.reaches(1, 2 * B_VE);
+    }
+}
+
+#[test]
+fn a_memory_that_forgot_its_ballot_has_it_from_the_journal_before_it_serves() {
+    for n in [6, 11] {
+        let mut cluster = Cluster::new(n, PLAIN);
+        cluster.reaches(0, B_VE);
+        let before = cluster.engines[3].status().ballot;
+        cluster.engines[3].set_floor(Ballot(0));
+        let (claim, root) = (HeadClaim::genesis(CHAIN), Hash::default());
+        let (state_root, receipts_root) = (root, root);
+        let statement = Statement { height: Height(0), block: CHAIN.0, state_root, receipts_root };
+        let head = Input::Ledger { claim, timestamp_ms: 0, statement, floor: before };
+        cluster.input(ReplicaId(3), head);
+        assert_eq!(cluster.engines[3].status().ballot, before);
+        assert!(
+            matches!(cluster.repaired[..], [(ReplicaId(3), Illegal::Forgotten { .. })]),
+            "{:?}",
+            cluster.repaired
+        );
         cluster.executes_one(12);
     }
 }

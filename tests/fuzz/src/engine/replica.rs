@@ -104,7 +104,8 @@ impl Replica {
         let head = self.ledger.head();
         let (claim, timestamp_ms, statement) =
             (head.claim.clone(), head.timestamp_ms, head.statement);
-        self.engine.step(Input::Ledger { claim, timestamp_ms, statement })
+        let floor = self.store.floor();
+        self.engine.step(Input::Ledger { claim, timestamp_ms, statement, floor })
     }
 
     /// Answers what the engine asked the ledger.

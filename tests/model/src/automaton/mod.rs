@@ -11,10 +11,10 @@
 //! what was known of the hearer when it spoke. So what a replica knows of the correct ones is what
 //! they last said, and their echoes are what it said a round earlier, or a reset if they reset.
 //! One replica may be silent; what each believes of it is part of the start, and stays, until a reset
-//! makes it the reset pair.
+//! makes it the reset pair. Or it is a liar, and tells each the same in every round.
 //!
-//! Not modelled: a faulty replica that speaks, delays between replicas, and stale own places, which a
-//! replica resets in its first iteration.
+//! Not modelled: a liar that changes what it tells, delays between replicas, and stale own places, which
+//! a replica resets in its first iteration.
 //!
 //! Where the text says "some k", the first in order of replicas is taken; starts are explored up to a
 //! permutation.
@@ -23,4 +23,4 @@ mod search;
 mod sight;
 
 pub use search::{Found, Scope, Varied, search};
-pub use sight::{Node, Place, Rules, World};
+pub use sight::{Faulty, Node, Place, Rules, World};

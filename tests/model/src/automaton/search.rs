@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use daruma_types::{Thresholds, ThresholdsError};
 
-use super::sight::{Node, Place, Rules, World};
+use super::sight::{Faulty, Node, Place, Rules, World};
 
 /// Which flags vary in the starts beside phase and pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,8 +24,8 @@ pub enum Varied {
 pub struct Scope {
     /// `n`; `f` is the most that `n >= 5f+1` allows.
     pub replicas: usize,
-    /// One replica is silent; each other believes it to be where it is itself, or at the reset.
-    pub silent: bool,
+    /// The faulty replica, if any: each other believes it to be where it is itself, or at the reset.
+    pub faulty: Faulty,
     /// Views, counted round.
     pub views: u8,
     /// The flags that vary.
@@ -75,11 +75,12 @@ impl fmt::Display for Found {
 /// [`ThresholdsError`] if there can be no such replicas.
 pub fn search(scope: Scope) -> Result<Found, ThresholdsError> {
     let begun = Instant::now();
-    let Scope { replicas, silent, views, varied, rules } = scope;
+    let Scope { replicas, faulty, views, varied, rules } = scope;
     let thresholds = Thresholds::new(replicas, replicas.saturating_sub(1) / 5)?;
-    let world = World { thresholds, views, rules };
-    let kinds = kinds(views, silent, varied);
-    let correct = if silent { replicas.saturating_sub(1) } else { replicas };
+    let world = World { thresholds, views, rules, faulty };
+    let alone = faulty == Faulty::Nobody;
+    let kinds = kinds(views, !alone, varied);
+    let correct = if alone { replicas } else { replicas.saturating_sub(1) };
     let mut found =
         Found { starts: 0, rounds: 0, slowest: 0, stuck: 0, example: None, time: Duration::ZERO };
     // Places in ascending order only: one start for each set of starts that differ by names.
@@ -115,7 +116,7 @@ impl Found {
 }
 
 /// Every sound place, with the flags and beliefs that vary.
-fn kinds(views: u8, silent: bool, varied: Varied) -> Vec<Node> {
+fn kinds(views: u8, faulty: bool, varied: Varied) -> Vec<Node> {
     let mut places = vec![Place::RESET];
     places.extend((0..views).map(Place::settled));
     for next in 0..views {
@@ -125,7 +126,7 @@ fn kinds(views: u8, silent: bool, varied: Varied) -> Vec<Node> {
     }
     let mut kinds = Vec::new();
     for place in places {
-        let beliefs = if silent { vec![Some(place), Some(Place::RESET)] } else { vec![None] };
+        let beliefs = if faulty { vec![Some(place), Some(Place::RESET)] } else { vec![None] };
         for believed in beliefs {
             kinds.push(Node::at(place, believed));
             match varied {

@@ -62,9 +62,24 @@ pub struct Rules {
     pub watchdog: Option<u8>,
     /// Support beyond the text, without which halves of the replicas change places for ever: who is
     /// at the reset supports who has gone on from there; in phase 1, those who are where it goes
-    /// support a replica as well; and the watchdog lets be who is on the way from the reset with
-    /// `n-f` others.
+    /// support a replica as well; and the watchdog lets be who is at the reset or on the way from it with
+    /// `n-f`. And support less than the text's: who comes from the reset to view 0 supports nobody in the
+    /// last view, after which it comes too.
     pub support: bool,
+    /// Ours, beyond DESIGN 10: a replica that serves a view for this many rounds, while more than `f`
+    /// that it hears are neither there nor on their way there, resets all.
+    pub apart: Option<u8>,
+}
+
+/// The one replica that is not correct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Faulty {
+    /// There is none.
+    Nobody,
+    /// It says nothing; what is believed of it is part of the start.
+    Silent,
+    /// It tells each other replica the same place in every round, to each its own, and echoes nothing.
+    Liar,
 }
 
 /// One correct replica.
@@ -74,7 +89,7 @@ pub struct Node {
     pub place: Place,
     /// What it said a round earlier: what others echo.
     pub before: Place,
-    /// What it believes of the silent replica; none if there is none, or it counts no longer.
+    /// What it believes of the faulty replica; none if there is none, or it counts no longer.
     pub believed: Option<Place>,
     /// Whether its last action was a reset of all: then it echoes resets.
     pub reset: bool,
@@ -82,7 +97,9 @@ pub struct Node {
     pub witnesses: u8,
     /// Rounds without a step while it wants one.
     pub waiting: u8,
-    /// Rounds since the silent replica was believed to speak.
+    /// Rounds for which it served a view while too many were elsewhere.
+    pub apart: u8,
+    /// Rounds since the faulty replica was believed to speak.
     pub silence: u8,
 }
 
@@ -90,7 +107,16 @@ impl Node {
     /// A replica at `place`, whose last message said the same.
     #[must_use]
     pub const fn at(place: Place, believed: Option<Place>) -> Self {
-        Self { place, before: place, believed, reset: false, witnesses: 0, waiting: 0, silence: 0 }
+        Self {
+            place,
+            before: place,
+            believed,
+            reset: false,
+            witnesses: 0,
+            waiting: 0,
+            apart: 0,
+            silence: 0,
+        }
     }
 }
 
@@ -103,6 +129,8 @@ pub struct World {
     pub views: u8,
     /// The rules.
     pub rules: Rules,
+    /// Who is not correct.
+    pub faulty: Faulty,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +148,7 @@ enum Action {
     Reset,
 }
 
-/// What one replica knows: first the correct ones in order, then the silent one.
+/// What one replica knows: first the correct ones in order, then the faulty one.
 struct Sight<'a> {
     world: &'a World,
     known: Vec<Place>,
@@ -155,7 +183,11 @@ impl Sight<'_> {
                 (Mode::Remain, _) => {
                     Some(other.next) == place.current || (reset_too && other.is_reset_pair())
                 }
-                (Mode::Follow, 0) => other.next == self.after(place.current),
+                (Mode::Follow, 0) => {
+                    let rises = other.current.is_none() && other.next == 0;
+                    let foreign = self.world.rules.support && rises && place.current.is_some();
+                    other.next == self.after(place.current) && !foreign
+                }
                 (Mode::Follow, _) => other.current == Some(place.next),
             };
             other.phase != place.phase && supports
@@ -217,12 +249,19 @@ impl Sight<'_> {
             && self.same(self.own).count_ones() as usize >= self.world.thresholds.joining()
     }
 
+    /// Whether more than `f` are neither where this replica is nor on their way there.
+    fn is_apart(&self) -> bool {
+        let there = self.same(self.own) | self.transit(self.own, Mode::Remain);
+        let elsewhere = self.mask(|_| true) & !there;
+        elsewhere.count_ones() as usize > self.world.thresholds.faulty_max()
+    }
+
     /// Whether the replica waits for a step that the watchdog must see.
     fn wants_a_step(&self) -> bool {
         let wanting = self.mask(|p| p.change && p.phase == 0 && p.same_pair(self.own));
         let joined = wanting.count_ones() as usize >= self.world.thresholds.joining();
         let waits = !self.serves() || (self.own.change && joined);
-        let on_the_way = |p: Place| p.next == 0 && (p.phase == 1 || p.is_reset_pair());
+        let on_the_way = |p: Place| p.is_reset_pair();
         let rising = on_the_way(self.own)
             && self.mask(on_the_way).count_ones() as usize >= self.world.thresholds.strong();
         waits && !(self.world.rules.support && rising)
@@ -274,8 +313,12 @@ impl World {
         let sight = Sight { world: self, known, own };
         let mut action = if acts { sight.action() } else { Action::Remain };
         node.waiting = if sight.wants_a_step() { node.waiting.saturating_add(1) } else { 0 };
+        let apart = sight.serves() && sight.is_apart();
+        node.apart = if apart { node.apart.saturating_add(1) } else { 0 };
         let is_still = action == Action::Remain;
-        let barks = self.rules.watchdog.is_some_and(|rounds| node.waiting >= rounds) && is_still;
+        let overdue = self.rules.watchdog.is_some_and(|rounds| node.waiting >= rounds)
+            || self.rules.apart.is_some_and(|rounds| node.apart >= rounds);
+        let barks = overdue && is_still;
         if barks {
             action = Action::Reset;
         }
@@ -304,7 +347,10 @@ impl World {
             Action::Remain => {}
             Action::Reset => {
                 node.place = Place::RESET;
-                node.believed = node.believed.map(|_| Place::RESET);
+                // A liar is heard again before the next iteration.
+                if self.faulty != Faulty::Liar {
+                    node.believed = node.believed.map(|_| Place::RESET);
+                }
             }
         }
         if acts && phase == 1 {
@@ -313,10 +359,14 @@ impl World {
         if action != Action::Remain {
             node.place.witness = false;
             node.witnesses = 0;
-            node.waiting = 0;
+            (node.waiting, node.apart) = (0, 0);
         }
         let end = self.rules.watchdog.unwrap_or(0);
         node.waiting = node.waiting.min(end);
+        node.apart = node.apart.min(self.rules.apart.unwrap_or(0));
+        if self.faulty == Faulty::Liar {
+            return node;
+        }
         node.silence = if node.believed.is_some() { (node.silence + 1).min(end) } else { end };
         node
     }

@@ -248,7 +248,8 @@ impl World<'_> {
         let incarnation = self.replicas[replica].incarnation;
         let Some(running) = &self.replicas[replica].running else { return };
         let head = Box::new(running.ledger.head().clone());
-        let told = Event::Head { replica, incarnation, head };
+        let floor = self.replicas[replica].store.floor();
+        let told = Event::Head { replica, incarnation, head, floor };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
     }
 

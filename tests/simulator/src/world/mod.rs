@@ -35,8 +35,8 @@ use daruma_ledger::HeadInfo;
 use daruma_ledger::TreeHashes;
 use daruma_store::MemoryStore;
 use daruma_types::{
-    Adoption, ChainId, Committee, Hash, Height, PublicKey, ReplicaId, Statement, Transaction,
-    Verifier,
+    Adoption, Ballot, ChainId, Committee, Hash, Height, PublicKey, ReplicaId, Statement,
+    Transaction, Verifier,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -114,6 +114,7 @@ pub(crate) enum Event {
         replica: usize,
         incarnation: u32,
         head: Box<HeadInfo>,
+        floor: Ballot,
     },
     /// The engine hears of nonces that it asked for.
     Nonces {
@@ -396,10 +397,10 @@ impl<'a> World<'a> {
                 }
             }
             Event::TellHead { replica, incarnation } => self.tell_head_again(replica, incarnation),
-            Event::Head { replica, incarnation, head } => {
+            Event::Head { replica, incarnation, head, floor } => {
                 if self.lives(replica, incarnation) {
                     let HeadInfo { claim, timestamp_ms, statement } = *head;
-                    self.step(replica, Input::Ledger { claim, timestamp_ms, statement });
+                    self.step(replica, Input::Ledger { claim, timestamp_ms, statement, floor });
                 }
             }
             Event::Nonces { replica, incarnation, read } => {

@@ -5,10 +5,11 @@
 //! It is signature-free: a place is whose the authenticated link says it is. Views are `0..n-1` and
 //! come again; what replication votes in are ballots, which only grow.
 //!
-//! Four rules differ from the paper's, each because the paper's has a state that is never left, found
+//! Five rules differ from the paper's, each because the paper's has a state that is never left, found
 //! by searching arbitrary starts; the reasons stand beside the code: the watchdog and who counts as
-//! heard (`coordinator`), who supports a replica that has left the reset, and who goes along
-//! (`predicates`), and staying on the way to a view that `n-2f` are in (`actions`).
+//! heard (`coordinator`), who supports a replica that has left the reset, whom one that has left it
+//! does not support, and who goes along (`predicates`), and staying on the way to a view that `n-2f`
+//! are in (`actions`).
 
 mod actions;
 #[cfg(test)]
@@ -159,6 +160,17 @@ impl ViewEstablishment for Automaton {
 
     fn reports(&self) -> Vec<Report> {
         self.ballots.reports()
+    }
+
+    fn leaves_out_many(&self, context: &Context) -> bool {
+        self.ballots.is_outgrown(context.thresholds())
+    }
+
+    fn on_journal(&mut self, floor: Ballot, context: &Context, out: &mut Outbox) {
+        let found = self.ballots.floor();
+        if self.ballots.on_journal(floor, context.thresholds()) {
+            out.repaired(Illegal::Forgotten { found, recorded: floor });
+        }
     }
 
     fn on_new_view(

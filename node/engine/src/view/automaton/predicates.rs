@@ -59,16 +59,23 @@ impl Sight<'_> {
 
     /// Whether a pair of the other phase supports `place` (B08).
     ///
-    /// One case is ours: who is at the reset, in phase 0, supports who has gone on from it. Without it
+    /// Two cases are ours. Who is at the reset, in phase 0, supports who has gone on from it. Without it
     /// two halves, one in each phase, change places for ever: those in phase 1 see no
     /// support and reset, just when those at the reset have followed them.
+    ///
+    /// And who comes from the reset to view 0 does not support a place in the last view, after which view 0
+    /// comes as well: it never was there. Otherwise a single liar that tells some the last view has them go
+    /// there, alone, whenever the others rise from the reset.
     fn supports(&self, pair: ViewPair, place: Place, mode: Mode) -> bool {
         match (mode, place.phase) {
             (Mode::Remain, _) => {
                 let both_reset = pair == ViewPair::RESET && place.pair == ViewPair::RESET;
                 both_reset || Some(pair.next) == place.pair.current
             }
-            (Mode::Follow, 0) => pair.next == self.after(place.pair.current),
+            (Mode::Follow, 0) => {
+                let risen = pair == ViewPair::RESET && place.pair != ViewPair::RESET;
+                pair.next == self.after(place.pair.current) && !risen
+            }
             (Mode::Follow, _) => pair.current == Some(place.pair.next),
         }
     }
@@ -132,14 +139,10 @@ impl Sight<'_> {
     }
 
     /// Whether `n-f`, this replica among them, are at the reset or on their way from it to view 0: then
-    /// each of them goes on by itself.
+    /// each of them goes on by itself. One that goes to view 0 from another view does not.
     pub(super) fn rising(&self) -> bool {
-        let own = self.own_place();
-        let on_the_way = |place: &Place| {
-            place.pair.next == 0 && (place.phase == 1 || place.pair == ViewPair::RESET)
-        };
-        let rising = self.sound().filter(|(_, place)| on_the_way(place));
-        on_the_way(&own) && rising.count() >= self.thresholds.strong()
+        let rising = self.sound().filter(|(_, place)| place.pair == ViewPair::RESET);
+        self.own_place().pair == ViewPair::RESET && rising.count() >= self.thresholds.strong()
     }
 
     /// Whether more than `f` that were heard are neither where this replica is nor on their way there.

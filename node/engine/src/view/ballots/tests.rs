@@ -1,9 +1,9 @@
-//! Rules B1 to B4, each on both sides. Replica 1 of six (f = 1); it leads ballots 1, 7, 13 and so on.
+//! Rules B1 to B6, each on both sides. Replica 1 of six (f = 1); it leads ballots 1, 7, 13 and so on.
 
 use daruma_types::limits::BALLOT_LEAP;
 use daruma_types::{Ballot, HeadClaim, Promise, ReplicaId, Report};
 
-use super::{Ballots, HOLD_ROUNDS, LONE_ROUNDS};
+use super::{Ballots, HOLD_ROUNDS, LONE_ROUNDS, OUTGROWN_ROUNDS};
 use crate::Effect;
 use crate::config::Context;
 use crate::fixtures::{CHAIN, context, key};
@@ -136,4 +136,33 @@ fn b4_a_floor_is_lowered_when_n_minus_f_are_far_below_and_not_for_fewer() {
         ballots.repair(false, &context, &mut Outbox::default());
         assert_eq!(ballots.floor(), Ballot(floor), "{told} told theirs");
     }
+}
+
+#[test]
+fn b5_a_primary_that_does_not_come_up_for_f_plus_one_makes_no_progress_in_time() {
+    let context = context(6);
+    let after = |told: &[(u16, u64)], rounds| {
+        let mut ballots = at(8);
+        told.iter().for_each(|(id, ballot)| ballots.tell(ReplicaId(*id), Ballot(*ballot)));
+        serves(&mut ballots, 2, true, rounds, &context);
+        ballots.is_outgrown(context.thresholds())
+    };
+    assert!(after(&[(4, 14), (5, 20)], OUTGROWN_ROUNDS));
+    assert!(!after(&[(4, 14), (5, 20)], OUTGROWN_ROUNDS - 1), "it has time to come up");
+    assert!(!after(&[(4, 14), (5, 8)], OUTGROWN_ROUNDS), "one may lie");
+    assert!(!after(&[(4, 14), (5, 15)], OUTGROWN_ROUNDS), "another's ballot");
+    assert!(!after(&[(4, 14), (5, 14 + 6 * BALLOT_LEAP)], OUTGROWN_ROUNDS), "it must not go there");
+}
+
+#[test]
+fn b6_memory_that_forgot_its_floor_has_it_from_the_journal_and_never_goes_down() {
+    let context = context(6);
+    for (memory, journal, floor) in [(0, 8, 8), (8, 7, 8), (7, 9 + BALLOT_LEAP, 7)] {
+        let mut ballots = at(memory);
+        let forgotten = ballots.on_journal(Ballot(journal), context.thresholds());
+        assert_eq!((ballots.floor(), forgotten), (Ballot(floor), floor != memory));
+    }
+    let mut primary = at(0);
+    assert!(primary.on_journal(Ballot(7), context.thresholds()));
+    assert_eq!(serves(&mut primary, OWN, false, 1, &context), 13, "7 may have had a new-view");
 }
