@@ -189,6 +189,7 @@ impl Engine {
         self.now_ms = now_ms;
         self.ticks = self.ticks.wrapping_add(1);
         self.refresh_peers(out);
+        self.replication.ledger_tick();
         self.repair(out);
         self.links.tick(self.context.own, out);
         self.views.iterate(&self.replication, &self.context, out);

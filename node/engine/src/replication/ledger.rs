@@ -67,14 +67,21 @@ impl Replication {
             self.repair_prepared(false, true, context, out);
         }
         self.refresh_nonces(out);
-        if waits {
+        if waits && !self.given_again {
             // The ledger executes what it is given: it was never given these, whatever memory says.
+            self.given_again = true;
             for decided in self.decided.values() {
                 out.push(Effect::Execute(decided.clone()));
             }
         }
         self.waiting_for_ledger = self.decided.first_key_value().map(|(height, _)| *height);
         moved
+    }
+
+    /// Between two ticks, what waits is given to the ledger again once: it tells its head at each block that
+    /// it refuses, may have a window of these in its queue, and must not get a window of others for each.
+    pub(crate) const fn ledger_tick(&mut self) {
+        self.given_again = false;
     }
 
     /// The decided blocks that are a chain above the executed one. The certificate of the last vouches
@@ -358,6 +365,21 @@ mod tests {
         let mut replication = sound(&blocks, &context);
         assert_eq!(tell(&mut replication, &blocks, &context).1, []);
         assert_eq!(tell(&mut replication, &blocks, &context).1, [Height(4), Height(5)]);
+    }
+
+    #[test]
+    fn a_ledger_that_refuses_one_block_after_the_other_is_given_what_waits_once_between_two_ticks()
+    {
+        let (context, blocks) = (context(), chain(9));
+        let mut replication = sound(&blocks, &context);
+        let given = |replication: &mut Replication| {
+            let tellings = (0..8).map(|_| tell(replication, &blocks, &context).1);
+            tellings.flatten().collect::<Vec<_>>()
+        };
+        assert_eq!(given(&mut replication), [Height(4), Height(5)]);
+        assert_eq!(given(&mut replication), []);
+        replication.ledger_tick();
+        assert_eq!(given(&mut replication), [Height(4), Height(5)]);
     }
 
     #[test]

@@ -142,6 +142,8 @@ pub(crate) struct Replication {
     tellings: VecDeque<Height>,
     /// The first decided block at the last telling of the ledger.
     waiting_for_ledger: Option<Height>,
+    /// Whether the decided blocks were given to the ledger again since the last tick.
+    given_again: bool,
     early: Vec<VecDeque<Vote>>,
     catch_up: CatchUp,
     /// Whose turn it is to be asked for bodies.
@@ -197,6 +199,7 @@ impl Replication {
             trail,
             tellings: VecDeque::new(),
             waiting_for_ledger: None,
+            given_again: false,
             early: vec![VecDeque::new(); context.thresholds().replicas()],
             catch_up: CatchUp::default(),
             want_turn: 0,
