@@ -166,10 +166,10 @@ impl Engine {
                 }
             }
             #[cfg(feature = "laboratory")]
-            Input::Ledger { .. } if self.baseline => {}
-            Input::Ledger { claim, timestamp_ms, statement } => {
-                let context = &self.context;
-                if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
+            Input::Ledger(_) if self.baseline => {}
+            Input::Ledger(head) => {
+                let (context, statement) = (&self.context, head.statement);
+                if self.replication.on_ledger(head, context, &mut out) {
                     // What it holds about other heights than the ledger's is worth nothing now.
                     let _found = self.attestations.repair(statement.height, false, context);
                     // There is nothing to attest about the genesis.

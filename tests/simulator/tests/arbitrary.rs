@@ -169,6 +169,10 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         (3079, 4),
         // A primary proposed without end: its window began at an executed height that memory made up.
         (3696, 4),
+        // A replica alone on the longer of two chains had lost the hashes of its own last blocks with its memory,
+        // and did not see that the others were on another chain.
+        (5049, 4),
+        (5756, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }

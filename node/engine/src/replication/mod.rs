@@ -72,7 +72,7 @@ const TRAIL_MAX: usize = 2 * limits::WINDOW_MAX;
 /// older than their execution.
 const RECENT_HEIGHTS: u64 = 2 * limits::WINDOW_MAX as u64;
 
-/// What the ledger holds when an engine starts.
+/// Where the ledger stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineHead {
     /// The last executed block with its certificate.
@@ -81,8 +81,9 @@ pub struct EngineHead {
     pub timestamp_ms: u64,
     /// The state after it.
     pub statement: Statement,
-    /// What the last blocks came to, ascending, up to [`crate::RECENT_STATEMENTS_MAX`] of them: this
-    /// replica attests them again, for clients that were waiting when it stopped.
+    /// What the last blocks came to, ascending, up to [`crate::RECENT_STATEMENTS_MAX`] of them: a replica
+    /// that starts attests them again, for clients that were waiting when it stopped, and their hashes tell
+    /// which of its peers are on its chain.
     pub recent: Vec<Statement>,
 }
 
@@ -173,10 +174,8 @@ impl Voting for Replication {
 
 impl Replication {
     pub(crate) fn new(head: EngineHead, ballot: Ballot, context: &Context) -> Self {
-        let EngineHead { claim, timestamp_ms, statement, recent } = head;
-        let mut trail: BTreeMap<Height, Hash> =
-            recent.iter().map(|statement| (statement.height, statement.block)).collect();
-        trail.insert(claim.height, claim.hash);
+        let trail = ledger::trail_of(&head, context);
+        let EngineHead { claim, timestamp_ms, statement, recent: _ } = head;
         let tip = Tip { height: claim.height, hash: claim.hash, timestamp_ms };
         Self {
             head: claim,
