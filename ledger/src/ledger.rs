@@ -1,5 +1,6 @@
 //! The one writer of a chain.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use daruma_types::{
 use crate::execute::{self, Results};
 use crate::opening::{self, Depth, LedgerRepair};
 use crate::tree::{Changes, StateTree, TreeHashes, value_hash};
-use crate::{LedgerError, LedgerReader, StateKey, empty_state_root};
+use crate::{LedgerError, LedgerReader, StateKey, empty_state_root, limits};
 
 /// The last executed block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct Ledger {
     pub(crate) automaton: Arc<dyn DynAutomaton>,
     pub(crate) trust: Trust,
     pub(crate) head: HeadInfo,
+    /// What the last blocks came to, up to the head.
+    pub(crate) recent: VecDeque<Statement>,
     pub(crate) tree: StateTree,
 }
 
@@ -133,6 +136,20 @@ impl Ledger {
     #[must_use]
     pub const fn head(&self) -> &HeadInfo {
         &self.head
+    }
+
+    /// What executing the last blocks came to, in ascending order of height, up to the head: at most
+    /// [`limits::RECENT_STATEMENTS`], and fewer where one could not be read at the opening.
+    #[must_use]
+    pub fn recent_statements(&self) -> Vec<Statement> {
+        self.recent.iter().copied().collect()
+    }
+
+    pub(crate) fn note_statement(&mut self, statement: Statement) {
+        self.recent.push_back(statement);
+        while self.recent.len() > limits::RECENT_STATEMENTS {
+            self.recent.pop_front();
+        }
     }
 
     /// A reader of this ledger's store.
@@ -203,6 +220,7 @@ impl Ledger {
             timestamp_ms: header.timestamp_ms,
             statement,
         };
+        self.note_statement(statement);
         Ok(Executed { statement, receipts, transactions, nonces: nonces.into_iter().collect() })
     }
 

@@ -22,6 +22,10 @@ pub const TREE_HASHES: usize = 1024;
 /// power fails, and what this replica attests again.
 pub const RECENT_BLOCKS: u64 = 256;
 
+/// Statements of the last blocks that a ledger keeps in memory, 13 KiB, to tell where it stands: two of the
+/// largest windows, which is what an engine remembers of its chain.
+pub const RECENT_STATEMENTS: usize = 2 * daruma_types::limits::WINDOW_MAX;
+
 /// Entries of the state, and pages of its tree, that every start checks: less than a second's work.
 pub const RECENT_ENTRIES: u64 = 65_536;
 

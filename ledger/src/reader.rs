@@ -158,7 +158,7 @@ impl LedgerReader {
     ///
     /// # Errors
     /// See [`Self::head`].
-    pub fn recent_statements(&self, count: usize) -> Result<Vec<Statement>, LedgerError> {
+    pub(crate) fn recent_statements(&self, count: usize) -> Result<Vec<Statement>, LedgerError> {
         let mut height = self.head()?.statement.height;
         let mut statements = Vec::new();
         while statements.len() < count && height > Height(0) {

@@ -22,6 +22,7 @@ mod derived;
 mod records;
 mod state;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
@@ -113,10 +114,13 @@ pub(crate) fn open(
     depth: Depth,
 ) -> Result<(Ledger, Vec<LedgerRepair>), LedgerError> {
     let head = HeadInfo::genesis(trust.chain());
-    let ledger = Ledger { store, automaton, trust, head, tree: StateTree::new() };
+    let (recent, tree) = (VecDeque::new(), StateTree::new());
+    let ledger = Ledger { store, automaton, trust, head, recent, tree };
     let mut opening = Opening { ledger, depth, repairs: Vec::new() };
     opening.check_chain()?;
     opening.check()?;
+    let recent = opening.ledger.reader().recent_statements(limits::RECENT_STATEMENTS)?;
+    opening.ledger.recent = recent.into();
     Ok((opening.ledger, opening.repairs))
 }
 

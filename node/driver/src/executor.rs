@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRepair};
+use daruma_ledger::{Depth, Ledger, LedgerError, LedgerReader, LedgerRepair};
 use daruma_network::Network;
 use daruma_store::Store;
 use daruma_types::{
@@ -105,7 +105,7 @@ impl Executor {
 
     /// Tells where the ledger stands, for an engine that is made anew.
     fn stand(&self) {
-        let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
+        let head = engine_head(&self.ledger);
         let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
     }
 
@@ -175,9 +175,8 @@ impl Executor {
     /// Tells the engine where the ledger stands, so that its memory is made to follow from it.
     /// False if nobody listens any more.
     fn tell_head(&self) -> bool {
-        let HeadInfo { claim, timestamp_ms, statement } = self.ledger.head().clone();
-        let floor = self.store.floor();
-        let input = Input::Ledger { claim, timestamp_ms, statement, floor };
+        let (head, floor) = (engine_head(&self.ledger), self.store.floor());
+        let input = Input::Ledger { head, floor };
         self.engine.send(Work::Input(Box::new(input))).is_ok()
     }
 

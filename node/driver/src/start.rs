@@ -7,8 +7,8 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Engine, EngineHead, RECENT_STATEMENTS_MAX, Status};
-use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
+use daruma_engine::{Context, Engine, EngineHead, Status};
+use daruma_ledger::{HeadInfo, Ledger};
 use daruma_network::{Events, Network};
 use daruma_store::{CleanJournal, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -76,11 +76,9 @@ fn thread(
 }
 
 /// Where the ledger stands, as an engine needs to know it.
-pub(crate) fn engine_head(head: HeadInfo, reader: &LedgerReader) -> EngineHead {
-    let HeadInfo { claim, timestamp_ms, statement } = head;
-    // Statements that cannot be read are not attested again; nothing else depends on them.
-    let recent = reader.recent_statements(RECENT_STATEMENTS_MAX).unwrap_or_default();
-    EngineHead { claim, timestamp_ms, statement, recent }
+pub(crate) fn engine_head(ledger: &Ledger) -> EngineHead {
+    let HeadInfo { claim, timestamp_ms, statement } = ledger.head().clone();
+    EngineHead { claim, timestamp_ms, statement, recent: ledger.recent_statements() }
 }
 
 impl Driver {
@@ -95,7 +93,7 @@ impl Driver {
             warn!(rows, "the journal held {}: dropped", fault.name());
         }
         let reader = ledger.reader();
-        let head = engine_head(ledger.head().clone(), &reader);
+        let head = engine_head(&ledger);
         let committee = context.committee.clone();
         let door = Arc::new(Door::new(committee, context.chain, automaton, reader.clone()));
         let (engine, effects) = Engine::new(context.clone(), head, journal);

@@ -167,10 +167,10 @@ impl Engine {
             }
             #[cfg(feature = "laboratory")]
             Input::Ledger { .. } if self.baseline => {}
-            Input::Ledger { claim, timestamp_ms, statement, floor } => {
-                let context = &self.context;
+            Input::Ledger { head, floor } => {
+                let (context, statement) = (&self.context, head.statement);
                 self.views.on_journal(floor, context, &mut out);
-                if self.replication.on_ledger(claim, timestamp_ms, statement, context, &mut out) {
+                if self.replication.on_ledger(head, context, &mut out) {
                     // What it holds about other heights than the ledger's is worth nothing now.
                     let _found = self.attestations.repair(statement.height, false, context);
                     // There is nothing to attest about the genesis.
@@ -190,6 +190,7 @@ impl Engine {
         self.now_ms = now_ms;
         self.ticks = self.ticks.wrapping_add(1);
         self.refresh_peers(out);
+        self.replication.ledger_tick();
         self.repair(out);
         self.links.tick(self.context.own, out);
         self.views.iterate(&self.replication, &self.context, out);

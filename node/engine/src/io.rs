@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Adoption, Ballot, CertifiedBlock, HeadClaim, Height, Message, Promise, PublicKey, ReplicaId,
+    Adoption, Ballot, CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId,
     StateCertificate, Statement, Transaction, View,
 };
 
-use crate::{Admitted, Illegal, PoolRefusal};
+use crate::{Admitted, EngineHead, Illegal, PoolRefusal};
 
 /// What the engine is told. Every input is legal in every state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +48,8 @@ pub enum Input {
     /// the next one (it is not executed then). In order with [`Input::Executed`]: everything executed
     /// up to this head was told before. Memory that does not follow from it is replaced.
     Ledger {
-        /// The last executed block with its certificate.
-        claim: HeadClaim,
-        /// Its timestamp, ms.
-        timestamp_ms: u64,
-        /// The state after it.
-        statement: Statement,
+        /// The last executed block, and the hashes of those below it.
+        head: EngineHead,
         /// The last floor of ballots in the journal; 0 if there is none.
         floor: Ballot,
     },
@@ -79,7 +75,7 @@ impl Input {
             Self::Tick { .. }
             | Self::Submitted { .. }
             | Self::Executed { .. }
-            | Self::Ledger { .. }
+            | Self::Ledger(_)
             | Self::Nonces { .. }
             | Self::Adoption(_) => false,
         }

@@ -271,8 +271,8 @@ fn a_memory_that_is_wrong_about_its_own_chain_is_set_right_by_the_ledger() {
     let last = true_chain.last().unwrap();
     let (height, hash) = (last.certificate.height, last.certificate.hash);
     let claim = HeadClaim { height, hash, certificate: Some(last.certificate.clone()) };
-    let head =
-        Input::Ledger { claim, timestamp_ms: 5, statement: statement(last), floor: Ballot(0) };
-    story.input(head, &mut Asked::default());
+    let recent = true_chain.iter().map(statement).collect();
+    let head = EngineHead { claim, timestamp_ms: 5, statement: statement(last), recent };
+    story.input(Input::Ledger { head, floor: Ballot(0) }, &mut Asked::default());
     assert!(story.rounds(60).adoptions.is_empty());
 }

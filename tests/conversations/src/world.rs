@@ -10,7 +10,7 @@ use daruma_append_list::AppendList;
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
 use daruma_engine::{
     AdmissionContext, ChainLimits, Context, Destination, Effect, Engine, EngineHead, Input,
-    LocalLimits, RECENT_STATEMENTS_MAX, admit,
+    LocalLimits, admit,
 };
 use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerReader, LedgerRepair};
 use daruma_store::{MemoryStore, Store, Trust};
@@ -47,6 +47,12 @@ pub enum WorldError {
         /// Why not, and what would help.
         why: String,
     },
+}
+
+/// Where a ledger stands.
+fn engine_head(ledger: &Ledger) -> EngineHead {
+    let HeadInfo { claim, timestamp_ms, statement } = ledger.head().clone();
+    EngineHead { claim, timestamp_ms, statement, recent: ledger.recent_statements() }
 }
 
 struct Node {
@@ -228,14 +234,7 @@ impl World {
         }
         let journal = rows.clean_journal(&trust).map_err(|error| text(&error))?.journal;
         let reader = ledger.reader();
-        let head = EngineHead {
-            claim: ledger.head().claim.clone(),
-            timestamp_ms: ledger.head().timestamp_ms,
-            statement: ledger.head().statement,
-            recent: reader
-                .recent_statements(RECENT_STATEMENTS_MAX)
-                .map_err(|error| text(&error))?,
-        };
+        let head = engine_head(&ledger);
         let (engine, effects) = Engine::new(context.clone(), head, journal);
         let node = Node { id, context, store, engine, ledger, reader, cut: false };
         match self.nodes.get_mut(id.index()) {
@@ -408,10 +407,9 @@ impl World {
         })?;
         if refused {
             // As in a node: a ledger that refuses says where it stands.
-            let HeadInfo { claim, timestamp_ms, statement } =
-                self.nodes[index].ledger.head().clone();
-            let floor = self.nodes[index].store.floor();
-            self.input(index, Input::Ledger { claim, timestamp_ms, statement, floor })?;
+            let node = &self.nodes[index];
+            let (head, floor) = (engine_head(&node.ledger), node.store.floor());
+            self.input(index, Input::Ledger { head, floor })?;
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use daruma_adversary::Adversary;
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Effect, Engine, EngineHead, RECENT_STATEMENTS_MAX};
-use daruma_ledger::{Depth, Ledger, LedgerReader, TreeHashes};
+use daruma_engine::{Context, Effect, Engine, EngineHead};
+use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerReader, TreeHashes};
 use daruma_store::{Column, MemoryStore, Store, Trust};
 use daruma_types::{CertifiedBlock, Height, Promise, ReplicaId, Statement, Summary};
 
@@ -108,17 +108,8 @@ impl Replica {
             return Err(format!("{:?} of an undamaged journal were dropped", clean.dropped));
         }
         let dropped = clean.dropped.values().sum::<u64>() + repairs.len() as u64;
-        let head = ledger.head();
+        let head = engine_head(&ledger);
         let statement = head.statement;
-        let head = EngineHead {
-            claim: head.claim.clone(),
-            timestamp_ms: head.timestamp_ms,
-            statement: head.statement,
-            recent: ledger
-                .reader()
-                .recent_statements(RECENT_STATEMENTS_MAX)
-                .map_err(|error| error.to_string())?,
-        };
         let (engine, effects) = Engine::new(self.context.clone(), head, clean.journal);
         let reader = ledger.reader();
         self.running = Some(Running {
@@ -174,6 +165,12 @@ impl Replica {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// Where a ledger stands.
+pub(crate) fn engine_head(ledger: &Ledger) -> EngineHead {
+    let HeadInfo { claim, timestamp_ms, statement } = ledger.head().clone();
+    EngineHead { claim, timestamp_ms, statement, recent: ledger.recent_statements() }
 }
 
 impl Running {

@@ -26,7 +26,7 @@ const INTACT: ArbitraryStart = ArbitraryStart {
 };
 
 /// Every variable of an engine.
-const VARIABLES: [&str; 50] = [
+const VARIABLES: [&str; 51] = [
     "attest.attested",
     "attest.entries",
     "attest.executed",
@@ -62,6 +62,7 @@ const VARIABLES: [&str; 50] = [
     "replication.decided",
     "replication.early",
     "replication.executed",
+    "replication.given_again",
     "replication.head",
     "replication.in_flight",
     "replication.new_view",
@@ -168,6 +169,22 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         (3079, 4),
         // A primary proposed without end: its window began at an executed height that memory made up.
         (3696, 4),
+        // A replica alone on the longer of two chains had lost the hashes of its own last blocks with its memory,
+        // and did not see that the others were on another chain.
+        (5049, 4),
+        (5756, 4),
+    ] {
+        holds(&scenario.plan(seed).replicas(replicas));
+    }
+}
+
+/// Seeds of the search `--scenario arbitrary --replicas N` that once showed a fault.
+#[test]
+fn arbitrary_starts_of_the_search_that_once_failed_hold() {
+    let scenario = Scenario::from_name("arbitrary").expect("it is in the list");
+    for (seed, replicas) in [
+        // A ledger that refused what was in its queue was given all that waited for each of these blocks.
+        (107_546, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }

@@ -58,7 +58,7 @@ impl Engine {
         garbage.set("engine.told", told, |g| {
             (g.view(), g.small_number(&[0, 1]) as u8, g.ballot(), g.flag())
         });
-        replication.scramble_wait(garbage);
+        replication.scramble_newer(garbage);
     }
 
     /// Makes this replica suspect the primary of its view.

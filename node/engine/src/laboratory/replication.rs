@@ -41,6 +41,7 @@ impl Replication {
             catch_up,
             want_turn,
             // See below.
+            given_again: _,
             starving: _,
         } = self;
         let near = executed.height.0;
@@ -131,15 +132,16 @@ impl Replication {
         garbage.set("replication.want_turn", want_turn, |g| g.number(&[0]) as usize);
     }
 
-    /// Sets the wait for blocks of a new-view: after everything else, so that a seed sets all else to what
-    /// it did before there was such a wait.
-    pub(crate) fn scramble_wait(&mut self, garbage: &mut Garbage<'_>) {
+    /// Sets what is newer than the rest: after everything else, so that a seed sets all else to what it did
+    /// before there was this.
+    pub(crate) fn scramble_newer(&mut self, garbage: &mut Garbage<'_>) {
         let near = self.executed.height.0;
         garbage.set("replication.starving", &mut self.starving, |g| super::Starving {
             ticks: g.number(&[0]) as u32,
             head: Height(g.number(&[near])),
             bodies: g.number(&[0]) as usize,
         });
+        garbage.set("replication.given_again", &mut self.given_again, Garbage::flag);
     }
 
     /// The ballot's new-view is awaited.

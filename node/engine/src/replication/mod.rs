@@ -72,7 +72,7 @@ const TRAIL_MAX: usize = 2 * limits::WINDOW_MAX;
 /// older than their execution.
 const RECENT_HEIGHTS: u64 = 2 * limits::WINDOW_MAX as u64;
 
-/// What the ledger holds when an engine starts.
+/// Where the ledger stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineHead {
     /// The last executed block with its certificate.
@@ -81,8 +81,9 @@ pub struct EngineHead {
     pub timestamp_ms: u64,
     /// The state after it.
     pub statement: Statement,
-    /// What the last blocks came to, ascending, up to [`crate::RECENT_STATEMENTS_MAX`] of them: this
-    /// replica attests them again, for clients that were waiting when it stopped.
+    /// What the last blocks came to, ascending, up to [`crate::RECENT_STATEMENTS_MAX`] of them: a replica
+    /// that starts attests them again, for clients that were waiting when it stopped, and their hashes tell
+    /// which of its peers are on its chain.
     pub recent: Vec<Statement>,
 }
 
@@ -142,6 +143,8 @@ pub(crate) struct Replication {
     tellings: VecDeque<Height>,
     /// The first decided block at the last telling of the ledger.
     waiting_for_ledger: Option<Height>,
+    /// Whether the decided blocks were given to the ledger again since the last tick.
+    given_again: bool,
     early: Vec<VecDeque<Vote>>,
     catch_up: CatchUp,
     /// Whose turn it is to be asked for bodies.
@@ -171,10 +174,8 @@ impl Voting for Replication {
 
 impl Replication {
     pub(crate) fn new(head: EngineHead, ballot: Ballot, context: &Context) -> Self {
-        let EngineHead { claim, timestamp_ms, statement, recent } = head;
-        let mut trail: BTreeMap<Height, Hash> =
-            recent.iter().map(|statement| (statement.height, statement.block)).collect();
-        trail.insert(claim.height, claim.hash);
+        let trail = ledger::trail_of(&head, context);
+        let EngineHead { claim, timestamp_ms, statement, recent: _ } = head;
         let tip = Tip { height: claim.height, hash: claim.hash, timestamp_ms };
         Self {
             head: claim,
@@ -197,6 +198,7 @@ impl Replication {
             trail,
             tellings: VecDeque::new(),
             waiting_for_ledger: None,
+            given_again: false,
             early: vec![VecDeque::new(); context.thresholds().replicas()],
             catch_up: CatchUp::default(),
             want_turn: 0,

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use daruma_engine::{
-    Context, Effect, Engine, EngineHead, Input, LocalLimits, RECENT_STATEMENTS_MAX, admit,
-};
-use daruma_ledger::{Depth, Ledger, LedgerReader};
+use daruma_engine::{Context, Effect, Engine, EngineHead, Input, LocalLimits, admit};
+use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerReader};
 use daruma_store::{MemoryStore, Store};
 use daruma_types::{CertifiedBlock, Message, PublicKey, RecoveredJournal, ReplicaId};
 
@@ -36,6 +34,12 @@ pub(crate) struct Replica {
     pub(crate) engine: Engine,
     /// Decided blocks that are not executed yet, in order.
     pub(crate) decided: VecDeque<CertifiedBlock>,
+}
+
+/// Where a ledger stands.
+fn engine_head(ledger: &Ledger) -> EngineHead {
+    let HeadInfo { claim, timestamp_ms, statement } = ledger.head().clone();
+    EngineHead { claim, timestamp_ms, statement, recent: ledger.recent_statements() }
 }
 
 impl Replica {
@@ -68,13 +72,7 @@ impl Replica {
             local: LOCAL,
         };
         let reader = ledger.reader();
-        let recent = reader.recent_statements(RECENT_STATEMENTS_MAX);
-        let head = EngineHead {
-            claim: ledger.head().claim.clone(),
-            timestamp_ms: ledger.head().timestamp_ms,
-            statement: ledger.head().statement,
-            recent: recent.map_err(|error| error.to_string())?,
-        };
+        let head = engine_head(&ledger);
         let journal = journal.unwrap_or(clean.journal);
         let (engine, effects) = Engine::new(context, head, journal);
         Ok((Self { id, store, ledger, reader, engine, decided: VecDeque::new() }, effects))
@@ -101,11 +99,8 @@ impl Replica {
 
     /// Tells the engine where the ledger stands.
     pub(crate) fn tell_head(&mut self) -> Vec<Effect> {
-        let head = self.ledger.head();
-        let (claim, timestamp_ms, statement) =
-            (head.claim.clone(), head.timestamp_ms, head.statement);
-        let floor = self.store.floor();
-        self.engine.step(Input::Ledger { claim, timestamp_ms, statement, floor })
+        let (head, floor) = (engine_head(&self.ledger), self.store.floor());
+        self.engine.step(Input::Ledger { head, floor })
     }
 
     /// Answers what the engine asked the ledger.

@@ -86,7 +86,6 @@ fn use_rows(store: &Arc<MemoryStore>) {
         let _ = reader.state_certificate(height);
     }
     let _ = reader.certified_blocks(Height(1), 64, 1 << 20);
-    let _ = reader.recent_statements(8);
     for block in &history().blocks {
         for transaction in &block.block.transactions {
             let proof = reader.transaction_proof(&transaction.hash(chain().id()));

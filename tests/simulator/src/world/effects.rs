@@ -9,7 +9,7 @@ use daruma_types::{
 };
 
 use super::{Accusation, Event, World};
-use crate::replica::Replica;
+use crate::replica::{Replica, engine_head};
 use crate::{Invariant, describe, limits};
 
 impl World<'_> {
@@ -247,7 +247,7 @@ impl World<'_> {
     pub(super) fn tell_head(&mut self, replica: usize) {
         let incarnation = self.replicas[replica].incarnation;
         let Some(running) = &self.replicas[replica].running else { return };
-        let head = Box::new(running.ledger.head().clone());
+        let head = Box::new(engine_head(&running.ledger));
         let floor = self.replicas[replica].store.floor();
         let told = Event::Head { replica, incarnation, head, floor };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);

@@ -30,8 +30,7 @@ use std::sync::Arc;
 use daruma_adversary::{Behaviour, Switching, Twins};
 use daruma_append_list::AppendList;
 use daruma_automaton_api::{DynAutomaton, serde_json::Value};
-use daruma_engine::{Context, Effect, Input};
-use daruma_ledger::HeadInfo;
+use daruma_engine::{Context, Effect, EngineHead, Input};
 use daruma_ledger::TreeHashes;
 use daruma_store::MemoryStore;
 use daruma_types::{
@@ -113,7 +112,7 @@ pub(crate) enum Event {
     Head {
         replica: usize,
         incarnation: u32,
-        head: Box<HeadInfo>,
+        head: Box<EngineHead>,
         floor: Ballot,
     },
     /// The engine hears of nonces that it asked for.
@@ -399,8 +398,7 @@ impl<'a> World<'a> {
             Event::TellHead { replica, incarnation } => self.tell_head_again(replica, incarnation),
             Event::Head { replica, incarnation, head, floor } => {
                 if self.lives(replica, incarnation) {
-                    let HeadInfo { claim, timestamp_ms, statement } = *head;
-                    self.step(replica, Input::Ledger { claim, timestamp_ms, statement, floor });
+                    self.step(replica, Input::Ledger { head: *head, floor });
                 }
             }
             Event::Nonces { replica, incarnation, read } => {
