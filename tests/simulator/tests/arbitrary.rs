@@ -235,6 +235,19 @@ fn arbitrary_starts_that_once_failed_hold() {
     }
 }
 
+/// Seeds of the search `--scenario arbitrary --replicas N` that once showed a fault of disks.
+#[test]
+fn arbitrary_starts_with_disks_as_drawn_that_once_failed_hold() {
+    let scenario = Scenario::from_name("arbitrary").expect("it is in the list");
+    for (seed, replicas) in [
+        // Memory was wrong about how far two chains are the same: the fork was looked for above it only.
+        (106_703, 4),
+        (109_196, 4),
+    ] {
+        holds(&scenario.plan(seed).replicas(replicas));
+    }
+}
+
 /// Seeds that once waited for the failure detector though all that was needed was there.
 #[test]
 fn with_a_correct_primary_votes_need_no_detector() {
