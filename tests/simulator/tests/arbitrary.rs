@@ -243,6 +243,8 @@ fn arbitrary_starts_with_disks_as_drawn_that_once_failed_hold() {
         // Memory was wrong about how far two chains are the same: the fork was looked for above it only.
         (106_703, 4),
         (109_196, 4),
+        // A replica remembered a summary of its own, and asked itself for the blocks it lacked.
+        (107_023, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }
