@@ -245,6 +245,8 @@ fn arbitrary_starts_with_disks_as_drawn_that_once_failed_hold() {
         (109_196, 4),
         // A replica remembered a summary of its own, and asked itself for the blocks it lacked.
         (107_023, 4),
+        // Certificates of a dozen heights whose blocks were lost refused four votes each, one height after the other.
+        (202_708, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }
