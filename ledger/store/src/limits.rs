@@ -19,6 +19,10 @@ pub const QUARANTINE_ROWS_MAX: usize = 64;
 /// after which a driver lets an engine rest, so that its pauses do not add up.
 pub const LONE_REFUSALS_MAX: u32 = 4;
 
+/// Heights whose certificates give way at once: those that may be in flight above the one at which a vote
+/// was refused. Where more lie above a hole, the next ones refuse votes again when it is their turn.
+pub const LONE_HEIGHTS_MAX: u64 = daruma_types::limits::WINDOW_MAX as u64;
+
 /// Bytes kept of one row in quarantine: the largest block fits.
 pub const QUARANTINE_BYTES_MAX: usize = 2 * daruma_types::limits::BLOCK_BYTES_MAX;
 

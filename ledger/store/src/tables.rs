@@ -10,7 +10,7 @@ use daruma_types::{
 
 use crate::error::{Promised, decode_row};
 use crate::journal::{self, CleanJournal, Marks, Settled};
-use crate::limits::{LONE_REFUSALS_MAX, QUARANTINE_ROWS_MAX};
+use crate::limits::{LONE_HEIGHTS_MAX, LONE_REFUSALS_MAX, QUARANTINE_ROWS_MAX};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Trust};
 
@@ -67,8 +67,9 @@ impl<B: Backend> Tables<B> {
 
     /// Whether a certificate that refuses a vote, once more, is to give way: one above the head, of a block
     /// that is missing here or lies on a missing one, and that nobody gave while it refused
-    /// [`LONE_REFUSALS_MAX`] votes. It goes to quarantine then, with what there is of its block. Without
-    /// that, a block lost on all disks would stop its height for ever.
+    /// [`LONE_REFUSALS_MAX`] votes. It goes to quarantine then, with what there is of its block, and so do
+    /// the next ones above it: whoever had their blocks and the chain below them would have given this one.
+    /// Without that, blocks lost on all disks would stop their heights for ever, or each of them as long.
     fn gives_way(&self, height: Height) -> Result<bool, StoreError> {
         let executed = self.head().ok().flatten().map_or(Height(0), |head| head.height);
         if height <= executed {
@@ -87,14 +88,19 @@ impl<B: Backend> Tables<B> {
         let kept = self.backend.scan(Column::Quarantine, b"", b"", QUARANTINE_ROWS_MAX);
         let mut room =
             QUARANTINE_ROWS_MAX.saturating_sub(kept.map_or(usize::MAX, |rows| rows.len()));
-        for column in [Column::Certificates, Column::Blocks] {
-            if let Ok(Some(row)) = self.backend.get(column, &at(height))
-                && room > 0
-            {
-                batch.put(Column::Quarantine, column.quarantine_key(&at(height)), row);
-                room = room.saturating_sub(1);
+        for height in (0..LONE_HEIGHTS_MAX).map(|above| height.plus(above)) {
+            for column in [Column::Certificates, Column::Blocks] {
+                match self.backend.get(column, &at(height)) {
+                    Ok(None) => continue,
+                    Ok(Some(row)) if room > 0 => {
+                        batch.put(Column::Quarantine, column.quarantine_key(&at(height)), row);
+                        room = room.saturating_sub(1);
+                    }
+                    // No room for it, or it cannot be read.
+                    Ok(Some(_)) | Err(_) => {}
+                }
+                batch.delete(column, at(height));
             }
-            batch.delete(column, at(height));
         }
         self.backend.write(batch, Sync::Yes)?;
         Ok(true)

@@ -195,6 +195,28 @@ fn a_certificate_whose_block_is_missing_refuses_some_votes_for_another_and_then_
 }
 
 #[test]
+fn with_a_certificate_that_gave_way_those_above_it_do_and_those_below_stay() {
+    let store = MemoryStore::new();
+    let lone = [1, 2, 3, 4].map(|height| block(height, 1));
+    for block in &lone {
+        let row = codec::encode(&certificate(VoteKind::Commit, 0, block));
+        store.damage(Column::Certificates, &block.header.height.0.to_be_bytes(), Some(row));
+    }
+    let other = [1, 2, 3, 4].map(|height| block(height, 2));
+    for _ in 0..LONE_REFUSALS_MAX {
+        assert!(store.journal(&[vote(0, &other[1])]).is_err());
+    }
+    store.journal(&[vote(0, &other[1])]).unwrap();
+    store.journal(&[vote(0, &other[2]), vote(0, &other[3])]).unwrap();
+    assert!(store.journal(&[vote(0, &other[0])]).is_err(), "it lies below");
+    let kept = |height: u64| {
+        let key = Column::Certificates.quarantine_key(&height.to_be_bytes());
+        store.row(Column::Quarantine, &key).unwrap().is_some()
+    };
+    assert_eq!([1, 2, 3, 4].map(kept), [false, true, true, true]);
+}
+
+#[test]
 fn a_damaged_certificate_above_the_head_refuses_nothing() {
     let store = MemoryStore::new();
     store.damage(Column::Certificates, &1_u64.to_be_bytes(), Some(vec![1, 2, 3]));

@@ -181,9 +181,18 @@ impl Conflict {
         let (peer, from, count) = if let Some(peer) = nth(unproven) {
             let Some(head) = head_of(peer) else { return };
             (peer, head, 1)
-        } else if self.leaves(support, context).is_some()
-            && let Some(peer) = nth(self.shown)
-        {
+        } else if self.leaves(support, context).is_some() {
+            let reaching = |low: Height| -> SignerSet {
+                let shown = self.shown.iter();
+                shown.filter(|peer| low == Height(0) || head_of(*peer) > Some(low)).collect()
+            };
+            let mut able = reaching(self.low);
+            if able == SignerSet::EMPTY {
+                // Each is on another chain at its head or below: that is not where the chains are the same.
+                self.low = Height(0);
+                able = reaching(self.low);
+            }
+            let Some(peer) = nth(able) else { return };
             (peer, self.next_height(own.head.height), limits::FETCH_BLOCKS_MAX as u32)
         } else {
             return;
@@ -284,6 +293,10 @@ impl Conflict {
             }
             Adoption::Below { from } => {
                 self.high = from;
+                if self.low.next() >= from {
+                    // The same up to right below it, and yet not: memory was wrong, or this is a third chain.
+                    self.low = Height(0);
+                }
                 false
             }
             Adoption::Kept => {
@@ -301,3 +314,6 @@ impl Conflict {
 
 /// The latest summaries as this module reads them.
 pub(crate) type Summaries<'a> = Vec<(ReplicaId, Option<&'a Summary>)>;
+
+#[cfg(test)]
+mod tests;

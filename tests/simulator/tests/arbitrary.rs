@@ -26,7 +26,7 @@ const INTACT: ArbitraryStart = ArbitraryStart {
 };
 
 /// Every variable of an engine.
-const VARIABLES: [&str; 51] = [
+const VARIABLES: [&str; 52] = [
     "attest.attested",
     "attest.entries",
     "attest.executed",
@@ -65,6 +65,7 @@ const VARIABLES: [&str; 51] = [
     "replication.given_again",
     "replication.head",
     "replication.in_flight",
+    "replication.lost",
     "replication.new_view",
     "replication.prepared",
     "replication.promised",
@@ -173,6 +174,8 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         // and did not see that the others were on another chain.
         (5049, 4),
         (5756, 4),
+        // A prepared certificate whose chain was lost on all disks kept new-views from being made.
+        (546, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }
@@ -249,6 +252,23 @@ fn arbitrary_starts_that_once_failed_hold() {
         (164, 4),
     ] {
         holds(&disks_as_they_were(Plan::arbitrary(seed, replicas)));
+    }
+}
+
+/// Seeds of the search `--scenario arbitrary --replicas N` that once showed a fault of disks.
+#[test]
+fn arbitrary_starts_with_disks_as_drawn_that_once_failed_hold() {
+    let scenario = Scenario::from_name("arbitrary").expect("it is in the list");
+    for (seed, replicas) in [
+        // Memory was wrong about how far two chains are the same: the fork was looked for above it only.
+        (106_703, 4),
+        (109_196, 4),
+        // A replica remembered a summary of its own, and asked itself for the blocks it lacked.
+        (107_023, 4),
+        // Certificates of a dozen heights whose blocks were lost refused four votes each, one height after the other.
+        (202_708, 4),
+    ] {
+        holds(&scenario.plan(seed).replicas(replicas));
     }
 }
 

@@ -20,6 +20,11 @@ impl Engine {
             out.repaired(Illegal::OutOfBounds("the peers' summaries"));
             self.peers = vec![Peer::default(); replicas];
         }
+        // Nobody hears itself: what is there would be a peer to fetch from that never answers.
+        let own = self.peers.get_mut(self.context.own.index());
+        if own.is_some_and(|own| own.summary.take().is_some()) {
+            out.repaired(Illegal::OutOfBounds("a summary of its own"));
+        }
         for peer in &mut self.peers {
             let slots = peer.summary.as_ref().map_or(0, |summary| summary.slots.len());
             if slots > limits::WINDOW_MAX {
@@ -99,6 +104,45 @@ impl Engine {
         clients.truncate(LOOKED_UP_MAX);
         if !clients.is_empty() {
             out.push(Effect::LookUpNonces(clients));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{CHAIN, context};
+    use crate::replication::EngineHead;
+    use crate::{Destination, Input};
+    use daruma_types::{HeadClaim, Height, Message, RecoveredJournal, Statement};
+
+    #[test]
+    fn a_replica_that_remembers_a_summary_of_its_own_asks_itself_for_nothing() {
+        let genesis = Statement {
+            height: Height(0),
+            block: CHAIN.0,
+            state_root: CHAIN.0,
+            receipts_root: CHAIN.0,
+        };
+        let head = EngineHead {
+            claim: HeadClaim::genesis(CHAIN),
+            timestamp_ms: 0,
+            statement: genesis,
+            recent: Vec::new(),
+        };
+        let context = context(4);
+        let own = context.own;
+        let (mut engine, _) = Engine::new(context, head, RecoveredJournal::default());
+        let mut summary = engine.status().summary;
+        summary.head = Height(9);
+        engine.peers[own.index()].summary = Some(summary);
+        for now_ms in 0..20 {
+            let effects = engine.step(Input::Tick { now_ms });
+            let asks = |effect: &Effect| {
+                let to = Destination::One(own);
+                matches!(effect, Effect::Send { to: whom, message: Message::Fetch { .. } } if *whom == to)
+            };
+            assert!(!effects.iter().any(asks));
         }
     }
 }

@@ -43,6 +43,7 @@ impl Replication {
             // See below.
             given_again: _,
             starving: _,
+            lost: _,
         } = self;
         let near = executed.height.0;
         garbage.set("replication.head", head, Garbage::head_claim);
@@ -142,6 +143,7 @@ impl Replication {
             bodies: g.number(&[0]) as usize,
         });
         garbage.set("replication.given_again", &mut self.given_again, Garbage::flag);
+        garbage.set("replication.lost", &mut self.lost, super::Lost::scrambled);
     }
 
     /// The ballot's new-view is awaited.
