@@ -85,7 +85,9 @@ pub struct NodeConfig {
 /// that says so; what was accepted is never thrown out for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// Transactions in all: 1 to [`PENDING_MAX`], default 16,384.
+    /// Transactions in all: 1 to [`PENDING_MAX`], default 16,384. Divided equally among the replicas: this
+    /// one takes three quarters of its share from its clients, with four replicas 3,072. The same at all
+    /// replicas, or one with a smaller pool is taken for a censor when it is primary.
     pub pending_max: usize,
     /// Transactions of one client: 1 to `pending_max`, default 4,096.
     pub pending_per_client_max: usize,

@@ -97,11 +97,14 @@ impl Transaction {
         Hash::of(HashContext::SignedTransaction, &[&self.hash(chain).0, &self.signature.0])
     }
 
+    /// Encoded bytes of all but the operation: key, nonce, the operation's length, signature (bincode,
+    /// fixed width).
+    pub const BYTES_BESIDE_OPERATION: usize = 32 + 8 + 8 + 64;
+
     /// Bytes that the transaction takes in a block, encoded.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
-        // Key, nonce, length, operation, signature (bincode, fixed width).
-        32 + 8 + 8 + self.operation.len() + 64
+        Self::BYTES_BESIDE_OPERATION + self.operation.len()
     }
 
     /// Checks length and signature; nonce and state are the ledger's to check.

@@ -2,7 +2,9 @@
 
 use alloc::sync::Arc;
 
-use daruma_types::{Committee, Establishment, ReplicaId, Signer, Thresholds, Verifier};
+use daruma_types::{
+    Committee, Establishment, ReplicaId, Signer, Thresholds, Transaction, Verifier,
+};
 
 /// Bounds that all replicas of a chain share; from the chainspec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,9 @@ pub struct ChainLimits {
 /// Bounds and patience of one replica; may differ between replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalLimits {
-    /// Pending transactions in all. Past it the newest is refused.
+    /// Pending transactions in all, divided equally among the replicas: this one takes three quarters of
+    /// its share from its clients, and refuses the newest past it. A replica with a smaller pool than the
+    /// others refuses what they took in, and is taken for a censor when it is primary.
     pub pending_max: usize,
     /// Pending transactions of one client, so that one cannot fill the pool.
     pub pending_per_client_max: usize,
@@ -86,6 +90,11 @@ impl Context {
     #[must_use]
     pub fn establishment(&self) -> Establishment {
         self.committee.establishment()
+    }
+
+    /// Bytes of the largest transaction, encoded.
+    pub(crate) const fn largest_transaction(&self) -> usize {
+        self.chain.operation_bytes_max.saturating_add(Transaction::BYTES_BESIDE_OPERATION)
     }
 
     /// The vote counts.

@@ -23,7 +23,7 @@ use crate::conflict::Conflict;
 use crate::link::Links;
 use crate::monitor::{Monitor, Progress};
 use crate::outbox::Outbox;
-use crate::pool::Pool;
+use crate::pool::{Load, Pool};
 use crate::replication::{EngineHead, Replication};
 use crate::view::{ViewEstablishment, Voting, establishment};
 use crate::{Effect, Input, PoolRefusal};
@@ -31,6 +31,10 @@ use crate::{Effect, Input, PoolRefusal};
 /// Committed blocks that one peer may ask for between two ticks: each costs a read of the ledger, and
 /// together they may be megabytes of traffic. Two of the largest answers.
 const SERVED_PER_TICK: u32 = 2 * limits::FETCH_BLOCKS_MAX as u32;
+
+/// Pending transactions that are sent at once: one message.
+const SPREAD_AT_ONCE: Load =
+    Load { count: limits::SPREAD_TRANSACTIONS_MAX, bytes: limits::SPREAD_BYTES_MAX };
 
 /// What is remembered of a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,7 +103,7 @@ impl Engine {
             replication,
             monitor: Monitor::new(replicas),
             links: Links::new(replicas),
-            pool: Pool::default(),
+            pool: Pool::new(replicas),
             attestations,
             conflict: Conflict::default(),
             peers: vec![Peer::default(); replicas],
@@ -200,8 +204,7 @@ impl Engine {
         let reports = self.reports_for_new_view();
         self.replication.want_bodies(&reports, &self.context, out);
         let executed = self.replication.executed().height;
-        let due =
-            self.pool.tick(executed, limits::SPREAD_TRANSACTIONS_MAX, limits::SPREAD_BYTES_MAX);
+        let due = self.pool.tick(executed, SPREAD_AT_ONCE, &self.context);
         if !due.to_all.is_empty() {
             out.broadcast(Message::Transactions(due.to_all));
         }
@@ -295,7 +298,7 @@ impl Engine {
                     let last = executed(&transaction.client);
                     if daruma_types::supersedes(transaction.nonce, last) {
                         // A refusal is answered to clients only; the peer keeps what it sent.
-                        let _refused = self.pool_in(transaction, false);
+                        let _refused = self.pool_in(transaction, from);
                     }
                 }
             }
@@ -367,13 +370,13 @@ impl Engine {
     }
 
     /// Takes a transaction into the pool unless its nonce was executed since it was checked.
-    fn pool_in(&mut self, transaction: Transaction, own: bool) -> Result<(), PoolRefusal> {
+    fn pool_in(&mut self, transaction: Transaction, from: ReplicaId) -> Result<(), PoolRefusal> {
         let last = self.replication.last_nonce_executed(&transaction.client);
         match last.filter(|_| !daruma_types::supersedes(transaction.nonce, last)) {
             Some(last) => Err(PoolRefusal::Superseded { last }),
             None => {
                 let executed = self.replication.executed().height;
-                self.pool.insert(transaction, own, executed, &self.context.local)
+                self.pool.insert(transaction, from, executed, &self.context)
             }
         }
     }
@@ -382,7 +385,7 @@ impl Engine {
         let mut outcomes = Vec::with_capacity(transactions.len());
         let mut taken = Vec::new();
         for transaction in transactions {
-            let outcome = self.pool_in(transaction.clone(), true);
+            let outcome = self.pool_in(transaction.clone(), self.context.own);
             if outcome.is_ok() {
                 taken.push(transaction);
             }
@@ -455,7 +458,7 @@ impl Engine {
         let ballot = self.replication.ballot();
         if self.replication.is_active() && self.handed_over != Some(ballot) {
             self.handed_over = Some(ballot);
-            let own = self.pool.own(limits::SPREAD_TRANSACTIONS_MAX, limits::SPREAD_BYTES_MAX);
+            let own = self.pool.own(self.context.own, SPREAD_AT_ONCE);
             self.hand_to_primary(own, out);
         }
     }

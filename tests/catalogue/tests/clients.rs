@@ -7,6 +7,7 @@ use daruma_catalogue::{
     Counts, REPLACED_ROUNDS_MAX, REQUEST_ROUNDS_MAX, RHYTHMS, all_executed, all_in_view, automaton,
     begin, consistent, forced, plan, rotated, six, subsets,
 };
+use daruma_engine::{LocalLimits, PoolRefusal};
 use daruma_simulator::adversary::{Adversary, Censorship, Surroundings};
 use daruma_simulator::{Behaviour, Plan, Refused, Rhythm, Rig};
 use daruma_types::{Message, ReplicaId, Transaction, View, codec};
@@ -38,61 +39,96 @@ fn latency(rig: &mut Rig<'_>, client: u16, nonce: u64, rounds_max: u32) -> u32 {
     panic!("not executed in {rounds_max} rounds");
 }
 
-/// Ten times as much as fits into the pools, round for round, from so many clients. Each asks one replica,
-/// and repeats nothing.
-fn survives_ten_times_its_capacity(clients: u16) {
-    const ROUNDS: u64 = 30;
-    const EACH_ROUND: u64 = 600;
-    let mut plan = plan(4, 1);
-    plan.local.pending_max = 60;
+/// Milliseconds from one bout of a flood to the next.
+const BOUT_MS: u64 = 5;
+
+/// For four seconds, ten times as much as can be executed, from so many clients. Each asks one replica, and
+/// repeats nothing. Gives how many milliseconds what was accepted waited, at most.
+fn survives_ten_times_its_capacity(clients: u16, rhythm: Rhythm, mut plan: Plan) -> u64 {
+    let n = plan.thresholds.replicas();
+    plan.local.pending_max = 20 * n;
     plan.local.pending_per_client_max = 40;
-    plan.chain.block_transactions_max = 8;
-    plan.drive(Rhythm::LockStep, |rig| {
+    plan.local.censorship_blocks = LocalLimits::default().censorship_blocks;
+    // Eight transactions in 20 ms.
+    (plan.chain.block_transactions_max, plan.execute_us) = (8, 20_000);
+    let (bouts, each_bout) = (4_000 / BOUT_MS, 10 * 8 * BOUT_MS / 20);
+    let context = format!("{plan} {rhythm:?} {clients} clients");
+    let mut worst = 0;
+    plan.drive(rhythm, |rig| {
         begin(rig);
         let before = latency(rig, 60_000, 1, REQUEST_ROUNDS_MAX);
-        let mut asked = Vec::new();
-        for i in 0..ROUNDS * EACH_ROUND {
-            let (client, nonce) = ((i % u64::from(clients)) as u16, 1 + i / u64::from(clients));
-            let to = ReplicaId(client % 4);
-            rig.submit(&[to], client, nonce, "flood");
-            asked.push((to, client, nonce));
-            if i % EACH_ROUND == EACH_ROUND - 1 {
-                rig.run(1);
+        let (mut asked, mut open, mut accepted, mut refused) = (Vec::new(), Vec::new(), 0, 0);
+        // A primary that does what it can is neither suspected nor replaced.
+        let trusted = |rig: &Rig<'_>| {
+            rig.correct().iter().all(|id| {
+                let status = rig.status(*id);
+                !status.monitor.suspects && status.view == View(0)
+            })
+        };
+        for bout in 0..bouts {
+            for i in bout * each_bout..(bout + 1) * each_bout {
+                let (client, nonce) = ((i % u64::from(clients)) as u16, 1 + i / u64::from(clients));
+                let to = ReplicaId(client % n as u16);
+                rig.submit(&[to], client, nonce, "flood");
+                asked.push((to, client, nonce, bout));
+            }
+            rig.never_during(BOUT_MS * 1_000, |_| false);
+            assert!(trusted(rig), "{context}: a correct primary is suspected in bout {bout}");
+            asked.retain(|(to, client, nonce, since)| {
+                match rig.answer(*to, *client, *nonce) {
+                    None => {}
+                    Some(Ok(())) => {
+                        accepted += 1;
+                        open.push((*client, *nonce, *since));
+                    }
+                    // Those that are refused are told that there is no room.
+                    Some(Err(Refused::Pool(
+                        PoolRefusal::Full { pending } | PoolRefusal::ClientFull { pending },
+                    ))) => {
+                        assert!(pending > 0, "{context}");
+                        refused += 1;
+                    }
+                    Some(other) => panic!("{context}: client {client} was told {other:?}"),
+                }
+                rig.answer(*to, *client, *nonce).is_none()
+            });
+            assert!(asked.len() < 100, "{context}: {} have no answer", asked.len());
+            if bout % 4 == 0 {
+                open.retain(|(client, nonce, since)| {
+                    worst = worst.max((bout - since + 1) * BOUT_MS);
+                    !settled(rig, *client, *nonce)
+                });
             }
         }
-        let answer = |rig: &Rig<'_>, (to, client, nonce)| rig.answer(to, client, nonce);
-        let (accepted, refused): (Vec<_>, Vec<_>) =
-            asked.into_iter().partition(|asked| answer(rig, *asked) == Some(Ok(())));
-        // Each was answered; those that were refused were told that a pool is full.
-        for asked in &refused {
-            let told = answer(rig, *asked);
-            assert!(matches!(told, Some(Err(Refused::Pool(_)))), "{asked:?}: {told:?}");
-        }
-        assert!(refused.len() > 5 * accepted.len(), "{} of {}", accepted.len(), refused.len());
-        assert!(accepted.len() >= 60, "{}", accepted.len());
-        // What is in the pools then takes some blocks; after that all is as before.
-        latency(rig, 60_000, 2, 60);
-        assert!(latency(rig, 60_000, 3, REQUEST_ROUNDS_MAX) <= before + 1);
-        // What found no room at the primary is passed on again after forty ticks.
-        let all_settled =
-            |rig: &Rig<'_>| accepted.iter().all(|(_, client, nonce)| settled(rig, *client, *nonce));
-        assert!(rig.until(64, all_settled).is_some(), "accepted and never executed");
-        println!(
-            "{clients} clients: {} accepted, in view {}",
-            accepted.len(),
-            rig.status(ReplicaId(0)).view
-        );
+        assert!(refused > 5 * accepted, "{context}: {accepted} accepted, {refused} refused");
+        assert!(accepted > 500, "{context}: {accepted} accepted, {refused} refused");
+        // What is in the pools then takes some blocks; a second later all is as before.
+        rig.never_during(1_000_000, |_| false);
+        let waits = open.iter().find(|(client, nonce, _)| !settled(rig, *client, *nonce));
+        assert_eq!(waits, None, "{context}: accepted and not executed");
+        assert!(latency(rig, 60_000, 2, REQUEST_ROUNDS_MAX) <= before + 1, "{context}");
+        assert!(trusted(rig), "{context}");
         for id in rig.correct() {
-            assert_eq!(rig.status(id).pending, 0, "{id}");
+            assert_eq!(rig.status(id).pending, 0, "{context}: {id}");
         }
-        assert_eq!(consistent(rig), None);
+        assert_eq!(consistent(rig), None, "{context}");
+        println!("{context}: of {} accepted {accepted}, within {worst} ms", accepted + refused);
     });
+    worst
 }
 
 #[test]
-fn c_c01_ten_times_the_capacity_is_refused_in_words_and_what_was_accepted_is_executed() {
+fn c_c01_ten_times_the_capacity_is_refused_in_words_and_what_was_accepted_is_executed_in_time() {
     // One, K, and a hundred times K.
-    [1, 6, 600].into_iter().for_each(survives_ten_times_its_capacity);
+    for clients in [1, 6, 600] {
+        for (plan, rhythm) in plans(1).into_iter().zip([RHYTHMS[0], RHYTHMS[1], RHYTHMS[0]]) {
+            let n = plan.thresholds.replicas() as u64;
+            let worst = survives_ten_times_its_capacity(clients, rhythm, plan);
+            // All that fits into a pool is executed in so many blocks of 20 ms; and as much again.
+            let bound = 2 * (20 * n).div_ceil(8) * 20;
+            assert!(worst <= bound, "{clients} clients, n={n}: {worst} ms instead of {bound}");
+        }
+    }
 }
 
 /// The 99th percentile of the rounds that six clients wait, with a seventh one that floods or without.
@@ -337,7 +373,7 @@ fn c_c06_retries_and_duplicates_are_executed_once_and_answered() {
                 begin(rig);
             }
             for id in &all {
-                let superseded = daruma_engine::PoolRefusal::Superseded { last: 1 };
+                let superseded = PoolRefusal::Superseded { last: 1 };
                 assert_eq!(rig.answer(*id, 0, 1), Some(Err(Refused::Pool(superseded))));
             }
             assert!(all_executed(rig, &["again"]));
@@ -357,8 +393,7 @@ fn c_c06_nonces_out_of_order_far_ahead_and_lost_are_executed_in_ascending_order_
         assert!(rig.until(REQUEST_ROUNDS_MAX, |rig| all_executed(rig, &["1", "2", "3"])).is_some());
         // A client that lost its count begins again, is told the count, and goes on from there.
         rig.submit(&all, 0, 1, "lost count");
-        let Some(Err(Refused::Pool(daruma_engine::PoolRefusal::Superseded { last }))) =
-            rig.answer(all[0], 0, 1)
+        let Some(Err(Refused::Pool(PoolRefusal::Superseded { last }))) = rig.answer(all[0], 0, 1)
         else {
             panic!("{:?}", rig.answer(all[0], 0, 1));
         };

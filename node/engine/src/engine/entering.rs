@@ -24,7 +24,7 @@ impl Engine {
         }
         if self.entered.2 != ballot {
             self.replication.enter(ballot);
-            self.pool.restart_waits(self.replication.executed().height);
+            self.pool.restart_waits(self.replication.executed().height, self.context.own);
             self.replication.replay_early(&self.context, out);
         }
         self.entered = standing;

@@ -1,21 +1,25 @@
 //! An arbitrary pool.
 
-use super::{Client, Pending, Pool};
+use super::{Client, Load, Pending, Pool};
 use crate::config::LocalLimits;
 use crate::laboratory::{Garbage, Size, Values};
 
 impl Pool {
     /// Sets every variable.
     pub(crate) fn scramble(&mut self, garbage: &mut Garbage<'_>) {
-        let Self { clients, count, bytes, settled, turn, checked } = self;
+        let Self { clients, loads, settled, places, checked } = self;
         garbage.set("pool.clients", clients, |g| {
             let size = if g.values() == Values::Largest { 3 } else { g.size(4) };
             (0..size).map(|_| client(g)).collect()
         });
-        garbage.set("pool.count", count, |g| g.number(&[0, 16_384]) as usize);
-        garbage.set("pool.bytes", bytes, |g| g.number(&[0, 32 * 1024 * 1024]) as usize);
+        garbage.set("pool.loads", loads, |g| {
+            g.each(|g, _| Load {
+                count: g.number(&[0, 4_096]) as usize,
+                bytes: g.number(&[0, 8 * 1024 * 1024]) as usize,
+            })
+        });
         garbage.set("pool.settled", settled, |g| g.number(&[0]));
-        garbage.set("pool.turn", turn, |g| g.maybe(|g| Some(g.client())));
+        garbage.set("pool.places", places, |g| g.number(&[0, 4]));
         garbage.set("pool.checked", checked, |g| g.maybe(|g| Some((g.client(), g.nonce()))));
     }
 
@@ -43,10 +47,12 @@ fn client(g: &mut Garbage<'_>) -> (daruma_types::PublicKey, Client) {
             if g.chance(90) {
                 key = transaction.client;
             }
-            let (spread, own, handed) = (g.flag(), g.flag(), g.flag());
+            let (spread, handed) = (g.flag(), g.flag());
+            let from = g.replica();
             let ticks = g.small_number(&[2, 10, 40]);
-            (nonce, Pending { transaction, spread, own, handed, ticks })
+            (nonce, Pending { transaction, from, spread, handed, ticks })
         })
         .collect();
-    (key, Client { line, first_since: g.height() })
+    let (place, ahead) = (g.number(&[0, 4]), g.number(&[0, 16]));
+    (key, Client { line, place, first_since: g.height(), ahead })
 }

@@ -94,7 +94,7 @@ impl Replication {
         self.recent.retain(|_, used| used.height > oldest);
         for (client, nonce) in nonces {
             self.recent.insert(*client, Used { nonce: *nonce, height });
-            pool.settle(client, *nonce, height);
         }
+        pool.executed(nonces, height);
     }
 }
