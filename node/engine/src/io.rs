@@ -75,7 +75,7 @@ impl Input {
             Self::Tick { .. }
             | Self::Submitted { .. }
             | Self::Executed { .. }
-            | Self::Ledger(_)
+            | Self::Ledger { .. }
             | Self::Nonces { .. }
             | Self::Adoption(_) => false,
         }

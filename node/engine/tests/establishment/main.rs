@@ -5,7 +5,7 @@
 
 mod cluster;
 
-use daruma_engine::{Engine, Illegal, Input};
+use daruma_engine::{Engine, EngineHead, Illegal, Input};
 use daruma_types::{
     Ballot, Establishment, Hash, HeadClaim, Height, Place, ReplicaId, SignerSet, Statement,
     Transaction, ViewPair,
@@ -397,8 +397,8 @@ fn a_memory_that_forgot_its_ballot_has_it_from_the_journal_before_it_serves() {
         let (claim, root) = (HeadClaim::genesis(CHAIN), Hash::default());
         let (state_root, receipts_root) = (root, root);
         let statement = Statement { height: Height(0), block: CHAIN.0, state_root, receipts_root };
-        let head = Input::Ledger { claim, timestamp_ms: 0, statement, floor: before };
-        cluster.input(ReplicaId(3), head);
+        let head = EngineHead { claim, timestamp_ms: 0, statement, recent: Vec::new() };
+        cluster.input(ReplicaId(3), Input::Ledger { head, floor: before });
         assert_eq!(cluster.engines[3].status().ballot, before);
         assert!(
             matches!(cluster.repaired[..], [(ReplicaId(3), Illegal::Forgotten { .. })]),
