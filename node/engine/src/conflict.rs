@@ -42,6 +42,8 @@
 #[cfg(feature = "laboratory")]
 #[path = "laboratory/conflict.rs"]
 mod laboratory;
+#[cfg(test)]
+mod tests;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
