@@ -1,6 +1,8 @@
 //! What waits to be sent to one peer on one lane: bounded by count and by bytes, the oldest goes first
 //! when it is full (DESIGN 7). Every message of the protocol is repeated until it is known to be
-//! received (DESIGN 1), so dropping is safe, and the newest is worth the most.
+//! received (DESIGN 1), so dropping is safe, and the newest is worth the most: a state that is sent again and
+//! again pushes its older forms out. It does not take their place in the queue, since which messages say the
+//! same is for the engine to know, and here they are bytes. The simulator's links do the same.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

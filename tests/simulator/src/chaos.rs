@@ -72,7 +72,7 @@ impl Plan {
             ..calm
         };
         let windows = windows(&plan, random);
-        plan.windows(&windows).perhaps_memory(random)
+        plan.windows(&windows).perhaps_later_kinds(random)
     }
 }
 

@@ -57,11 +57,13 @@ pub enum FaultKind {
     /// All variables of a running replica get arbitrary values: of one that takes the place of a Byzantine
     /// one, as for permanent cuts, so that nothing that is promised to clients is excused by it.
     Memory,
+    /// A replica's timers fire late, early by a rounding, twice, or not at all, for a while.
+    Timers,
 }
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Partitions,
         Self::PartialPartitions,
         Self::RestlessPartitions,
@@ -88,11 +90,15 @@ impl FaultKind {
         Self::SlowDisks,
         Self::LateStarts,
         Self::Memory,
+        Self::Timers,
     ];
 
-    /// Those that there were when the plans of seeds were first drawn: a kind that comes later is drawn after
-    /// everything else, so that a seed keeps its plan.
+    /// Those that there were when the plans of seeds were first drawn.
     pub(crate) const FIRST: &[Self] = Self::ALL.split_at(25).0;
+
+    /// Those that came later. They are drawn after everything else, one after the other, so that a seed keeps
+    /// its plan but for them.
+    pub(crate) const LATER: &[Self] = Self::ALL.split_at(25).1;
 
     /// The name in plans, traces and counters.
     #[must_use]
@@ -124,6 +130,7 @@ impl FaultKind {
             Self::SlowDisks => "slow-disks",
             Self::LateStarts => "late-starts",
             Self::Memory => "memory",
+            Self::Timers => "timers",
         }
     }
 

@@ -1,6 +1,9 @@
 //! The network between simulated replicas: what becomes of each message.
 
+mod line;
 mod weather;
+
+use std::rc::Rc;
 
 use daruma_types::ReplicaId;
 use rand::Rng;
@@ -8,7 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
+use crate::parcel::Parcel;
+use line::Line;
 pub use weather::Weather;
+
+/// The place of a message on a link.
+pub(crate) type Berth = line::Berth<Rc<Parcel>>;
 
 /// How links behave. Chances are per mille of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +38,7 @@ pub struct LinkSettings {
     /// Whether messages of a link keep their order, as on one TCP stream.
     pub ordered: bool,
     /// Messages that a link takes between two ticks. More wait for their turn, and what finds
-    /// [`limits::LINK_QUEUE_MAX`] waiting is lost.
+    /// [`limits::LINK_QUEUE_MAX`] waiting pushes the oldest out.
     pub per_tick: u32,
 }
 
@@ -53,6 +61,8 @@ impl LinkSettings {
 pub(crate) struct Arrival {
     pub(crate) at_us: u64,
     pub(crate) corrupt: bool,
+    /// When it leaves the link's queue; until then the newest message may push it out.
+    pub(crate) leaves_us: u64,
 }
 
 /// Why messages did not arrive unharmed and at once, or arrived twice: for the counters.
@@ -86,6 +96,8 @@ struct Link {
     clogged: usize,
     /// Messages from now on that are changed by a small step.
     mutations: u32,
+    /// What waits for its turn.
+    line: Line<Rc<Parcel>>,
 }
 
 /// All links, one for each ordered pair.
@@ -178,6 +190,30 @@ impl Links {
         }
     }
 
+    /// A message waits on a link until a time.
+    pub(crate) fn wait(
+        &mut self,
+        (from, to): (ReplicaId, ReplicaId),
+        now_us: u64,
+        leaves_us: u64,
+        target: usize,
+        parcel: &Rc<Parcel>,
+    ) -> Berth {
+        self.link(from, to).line.wait(now_us, leaves_us, target, Rc::clone(parcel))
+    }
+
+    /// A message that had no arrival since too many wait takes the place of the last one, and the oldest
+    /// is lost.
+    pub(crate) fn push_out(
+        &mut self,
+        (from, to): (ReplicaId, ReplicaId),
+        now_us: u64,
+        target: usize,
+        parcel: &Rc<Parcel>,
+    ) {
+        self.link(from, to).line.push_out(now_us, target, Rc::clone(parcel));
+    }
+
     /// The arrivals of a message that is sent now: none, one or two. It is held back by `held_us`
     /// beyond what the link takes.
     pub(crate) fn send(
@@ -208,6 +244,7 @@ impl Links {
             return [None, None];
         }
         let jitter_us = self.random.random_range(0..=settings.jitter_us.max(weather.jitter_us));
+        let mut leaves_us = turn_us;
         let mut at_us = turn_us + link.delay_us * weather.slowness.max(1) + jitter_us + held_us;
         if let Some(until_us) = weather.clogged_until_us {
             if link.clogged as u64 >= limits::LINK_QUEUE_MAX {
@@ -217,6 +254,7 @@ impl Links {
             link.clogged += 1;
             self.mishaps.clogged += 1;
             at_us = at_us.max(until_us);
+            leaves_us = leaves_us.max(until_us);
         } else {
             link.clogged = 0;
         }
@@ -236,9 +274,10 @@ impl Links {
         let second = again.then(|| {
             self.mishaps.duplicated += 1;
             let later_us = weather.duplicate_us.max(limits::DUPLICATE_US);
-            Arrival { at_us: at_us + self.random.random_range(0..later_us), corrupt: false }
+            let at_us = at_us + self.random.random_range(0..later_us);
+            Arrival { at_us, corrupt: false, leaves_us }
         });
-        [Some(Arrival { at_us, corrupt }), second]
+        [Some(Arrival { at_us, corrupt, leaves_us }), second]
     }
 
     /// Changes, cuts off or adds bytes, as a corrupt message.

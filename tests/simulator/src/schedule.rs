@@ -167,6 +167,7 @@ impl Drawing<'_> {
             FaultKind::ClockDrift => self.clock_drift(at_us),
             FaultKind::SlowDisks => self.slow_disk(at_us),
             FaultKind::Memory => self.memory(at_us),
+            FaultKind::Timers => self.timers(at_us),
             // Drawn before all others: a replica starts once.
             FaultKind::LateStarts => {}
         }

@@ -48,13 +48,13 @@ impl Plan {
             execute_us: pick(random, &[50, 300, 5_000]),
             ..calm
         };
-        plan.perhaps_memory(random)
+        plan.perhaps_later_kinds(random)
     }
 
-    /// The same with faults of memory as well, in some plans.
-    pub(crate) fn perhaps_memory(self, random: &mut ChaCha8Rng) -> Self {
-        let more = random.random_bool(chance(FaultKind::Memory));
-        let faults = if more { self.faults.with(FaultKind::Memory) } else { self.faults };
+    /// The same with faults of the later kinds as well, in some plans.
+    pub(crate) fn perhaps_later_kinds(self, random: &mut ChaCha8Rng) -> Self {
+        let later = FaultKind::LATER.iter().filter(|kind| random.random_bool(chance(**kind)));
+        let faults = later.fold(self.faults, |faults, kind| faults.with(*kind));
         Self { faults, ..self }
     }
 }
@@ -118,7 +118,8 @@ const fn chance(kind: FaultKind) -> f64 {
         | FaultKind::Pauses
         | FaultKind::ClockJumps
         | FaultKind::ClockDrift
-        | FaultKind::Memory => 0.1,
+        | FaultKind::Memory
+        | FaultKind::Timers => 0.1,
     }
 }
 

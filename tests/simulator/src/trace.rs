@@ -207,7 +207,7 @@ impl Sending {
         self.to.push(to);
         match first {
             None => self.lost.push(to),
-            Some(Arrival { at_us, corrupt }) => {
+            Some(Arrival { at_us, corrupt, .. }) => {
                 let (from_us, to_us) =
                     self.arrives_us.take().map_or((at_us, at_us), RangeInclusive::into_inner);
                 self.arrives_us = Some(from_us.min(at_us)..=to_us.max(at_us));
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     fn arriving(at_us: u64) -> [Option<Arrival>; 2] {
-        [Some(Arrival { at_us, corrupt: false }), None]
+        [Some(Arrival { at_us, corrupt: false, leaves_us: 0 }), None]
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         trace.sent(1_000, (r0, false), r2, &Message::Token { counter: 1 }, [None, None]);
         trace.sent(1_500, (r0, false), r1, &fetch, arriving(2_500));
         trace.sent(1_500, (r0, false), r2, &fetch, [None, None]);
-        let corrupt = Some(Arrival { at_us: 3_900, corrupt: true });
+        let corrupt = Some(Arrival { at_us: 3_900, corrupt: true, leaves_us: 0 });
         trace.sent(1_500, (r0, false), r3, &fetch, [corrupt, corrupt]);
         trace.sent(1_500, (r0, true), r3, &fetch, arriving(2_000));
         trace.of(2_500, r1, || "wakes".to_owned());

@@ -11,7 +11,7 @@ use crate::config::Context;
 /// Transactions whose signatures are checked again at one full check: some milliseconds of work.
 const CHECKED_AT_ONCE: usize = 128;
 
-/// A place in the queue that no execution reaches: at a million a second, after 290,000 years.
+/// The end of the queue at which places are given anew, in time before they run out.
 const PLACES_MAX: u64 = 1 << 63;
 
 impl Pool {
@@ -42,7 +42,8 @@ impl Pool {
         illegal
     }
 
-    /// A client whose place is beyond the end of the queue would wait for ever.
+    /// A client whose place is beyond the end of the queue would wait for ever. True if there was one; that
+    /// places run out is no fault of what is remembered, and they are only given anew.
     fn mend_queue(&mut self) -> bool {
         let end = self.places;
         let behind = self.clients.values().any(|client| client.place >= end);
@@ -57,7 +58,7 @@ impl Pool {
                 client.place = place;
             }
         }
-        true
+        behind
     }
 
     fn loads_anew(&self, context: &Context) -> Vec<Load> {

@@ -251,10 +251,12 @@ fn places_that_no_client_can_reach_are_given_anew_in_their_order() {
     pool.clients.get_mut(&PublicKey([1; 32])).unwrap().place = u64::MAX;
     assert!(pool.repair(Height(0), false, &context()));
     assert_eq!(names(&pool.pick(|_| None, &CHAIN)), [(2, 1), (1, 1)]);
-    pool.places = u64::MAX;
-    assert!(pool.repair(Height(0), false, &context()));
+    // Places that run out are given anew before, and nothing was wrong.
+    pool.places = u64::MAX / 2;
+    pool.insert(transaction(3, 1), OWN, Height(0), &context()).unwrap();
     assert!(!pool.repair(Height(0), false, &context()));
-    assert_eq!(pool.places, 2);
+    assert_eq!(pool.places, 3);
+    assert_eq!(names(&pool.pick(|_| None, &CHAIN)), [(2, 1), (1, 1), (3, 1)]);
 }
 
 #[test]

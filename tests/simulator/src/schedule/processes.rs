@@ -109,6 +109,12 @@ impl Drawing<'_> {
         self.then(until_us, Fault::TickLength { replica, per_mille: 1_000 });
     }
 
+    pub(super) fn timers(&mut self, at_us: u64) {
+        let replica = self.replica();
+        let until_us = at_us + self.lasts_us();
+        self.begin(at_us, Fault::Timers { replica, until_us });
+    }
+
     /// One that takes the place of a Byzantine replica, a new one only while there is room for it.
     pub(super) fn memory(&mut self, at_us: u64) {
         let frail = self.frail();

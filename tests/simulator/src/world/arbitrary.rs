@@ -303,7 +303,7 @@ impl World<'_> {
                     };
                     let parcel = Rc::new(Parcel::new(from, message, &self.door()));
                     let at_us = self.now_us + random.random_range(0..UNIT_US);
-                    self.queue.push(at_us, Event::Deliver { to, parcel, round: 0 });
+                    self.queue.push(at_us, Event::Deliver { to, parcel, berth: None, round: 0 });
                 }
             }
         }

@@ -46,7 +46,7 @@ use crate::arbitrary::Rhythm;
 use crate::checkers::{Broken, Checkers};
 use crate::clients::Clients;
 use crate::fault::{Fault, Scheduled};
-use crate::network::Links;
+use crate::network::{Berth, Links};
 use crate::parcel::Parcel;
 use crate::plan::Plan;
 use crate::queue::Queue;
@@ -74,6 +74,8 @@ pub(crate) enum Event {
     Deliver {
         to: usize,
         parcel: Rc<Parcel>,
+        /// Its place in a link's queue, where another may have moved up to.
+        berth: Option<Berth>,
         round: u32,
     },
     DeliverCorrupt {
@@ -379,7 +381,9 @@ impl<'a> World<'a> {
         match event {
             Event::Fault(index) => self.fault(index),
             Event::Tick { replica, incarnation } => self.tick(replica, incarnation),
-            Event::Deliver { to, parcel, round: _ } => self.deliver(to, parcel),
+            Event::Deliver { to, parcel, berth, round: _ } => {
+                self.deliver(to, berth.map_or(parcel, |berth| berth.borrow().clone()));
+            }
             Event::DeliverCorrupt { to, corrupt } => self.deliver_corrupt(to, &corrupt),
             Event::DeliverRaw { to, raw } => self.deliver_raw(to, &raw),
             Event::Synced { replica, incarnation } => self.synced(replica, incarnation),

@@ -24,7 +24,8 @@ impl World<'_> {
         let from = parcel.from();
         let mutated = self.links.take_mutation(from, to);
         if !arrival.corrupt && !mutated {
-            return Event::Deliver { to: target, parcel: Rc::clone(parcel), round: 0 };
+            let parcel = Rc::clone(parcel);
+            return Event::Deliver { to: target, parcel, berth: None, round: 0 };
         }
         let message = parcel.message();
         let whole = codec::encode(message);
@@ -37,7 +38,8 @@ impl World<'_> {
             self.links.corrupt(&mut bytes);
         }
         if bytes == whole {
-            return Event::Deliver { to: target, parcel: Rc::clone(parcel), round: 0 };
+            let parcel = Rc::clone(parcel);
+            return Event::Deliver { to: target, parcel, berth: None, round: 0 };
         }
         let corrupt = Corrupt { from, bytes, kind: message.name() };
         Event::DeliverCorrupt { to: target, corrupt: Box::new(corrupt) }

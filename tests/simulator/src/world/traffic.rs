@@ -160,7 +160,11 @@ impl World<'_> {
         for target in self.instances(from, to) {
             self.stats.messages += 1;
             let both_correct = self.replicas[from].correct && self.replicas[target].correct;
+            let lost = self.links.mishaps.over_capacity;
             let arrivals = self.links.send(id, to, self.now_us, held_us);
+            if self.links.mishaps.over_capacity > lost {
+                self.links.push_out((id, to), self.now_us, target, &parcel);
+            }
             let sender = (id, self.replicas[from].side == 1);
             self.trace.sent(self.now_us, sender, to, parcel.message(), arrivals);
             let mut round = match &mut self.rounds {
@@ -169,10 +173,15 @@ impl World<'_> {
                 }
                 Some(_) | None => 0,
             };
-            for arrival in arrivals.into_iter().flatten() {
+            for (copy, arrival) in arrivals.into_iter().flatten().enumerate() {
                 let mut event = self.arrival(target, to, &parcel, arrival);
-                if let Event::Deliver { round: due, .. } = &mut event {
+                if let Event::Deliver { round: due, berth, .. } = &mut event {
                     *due = std::mem::take(&mut round);
+                    let (now_us, leaves_us) = (self.now_us, arrival.leaves_us);
+                    if leaves_us > now_us && copy == 0 {
+                        *berth =
+                            Some(self.links.wait((id, to), now_us, leaves_us, target, &parcel));
+                    }
                 }
                 self.queue.push(arrival.at_us, event);
             }
