@@ -44,7 +44,7 @@ pub use crypto::{Ed25519, PublicKey, SecretKey, Signature, Signer, Verifier};
 pub use hash::{Hash, HashContext};
 pub use ids::{Ballot, ChainId, Height, ReplicaId, View};
 pub use merkle::{MerkleProof, merkle_root};
-pub use message::{Lane, Message, PrePrepare, Want};
+pub use message::{Lacks, Lane, Message, PrePrepare, Want};
 pub use promise::{Promise, RecoveredJournal};
 pub use receipt::{Outcome, Receipt};
 pub use signers::SignerSet;

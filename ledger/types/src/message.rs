@@ -30,6 +30,16 @@ pub struct Want {
     pub blocks: Vec<(Height, Hash)>,
 }
 
+/// "I hold none of these blocks", in answer to a [`Want`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+pub struct Lacks {
+    /// Height and hash of each, all above the sender's head; at most [`crate::limits::WANT_MAX`].
+    pub blocks: Vec<(Height, Hash)>,
+    /// The highest ballot in which the sender voted for a block above its head, as its journal has it.
+    pub voted: Option<Ballot>,
+}
+
 /// Everything one replica says to another. Each is a snapshot or an idempotent statement, so it may
 /// be lost, repeated or reordered; the sender is the authenticated connection.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -87,6 +97,8 @@ pub enum Message {
     StateCertificates(Vec<StateCertificate>),
     /// Transactions that clients gave to the sender.
     Transactions(Vec<Transaction>),
+    /// Blocks that were wanted and are not held.
+    Lacks(Lacks),
 }
 
 /// Which of a connection's two streams a message takes, so that bulk never delays votes (DESIGN 7).
@@ -113,6 +125,7 @@ impl Message {
             | Self::Vote(_)
             | Self::Certificate(_)
             | Self::Want(_)
+            | Self::Lacks(_)
             | Self::Fetch { .. }
             | Self::Attestation(_) => Lane::Votes,
             Self::Report(_)
@@ -142,6 +155,7 @@ impl Message {
             Self::Vote(_) => "vote",
             Self::Certificate(_) => "certificate",
             Self::Want(_) => "want",
+            Self::Lacks(_) => "lacks",
             Self::Body(_) => "body",
             Self::Fetch { .. } => "fetch",
             Self::Blocks(_) => "blocks",

@@ -124,6 +124,7 @@ impl Door {
             | Message::Vote(_)
             | Message::Certificate(_)
             | Message::Want(_)
+            | Message::Lacks(_)
             | Message::Fetch { .. }
             | Message::Blocks(_)
             | Message::StateCertificates(_)

@@ -384,6 +384,9 @@ impl EngineThread {
                 Counters::count(&counters.forks);
                 error!(%height, "a valid certificate contradicts the chain of this replica");
             }
+            Observation::GivenUp { ballot, height } => {
+                error!(%ballot, %height, "blocks of a prepared chain are lost on n-f disks, and it is given up");
+            }
             Observation::Diverged { height } => {
                 Counters::count(&counters.diverged);
                 error!(%height, "f+1 replicas attest another state than this one computed");

@@ -5,8 +5,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Block, CertifiedBlock, Committee, Invalid, Message, PrePrepare, PublicKey, ReplicaId, Summary,
-    Transaction, TransactionError, Verifier, VoteKind, limits,
+    Block, CertifiedBlock, Committee, Hash, Height, Invalid, Message, PrePrepare, PublicKey,
+    ReplicaId, Summary, Transaction, TransactionError, Verifier, VoteKind, limits,
 };
 
 use crate::ChainLimits;
@@ -169,13 +169,8 @@ fn check(
         Message::PrePrepare(pre_prepare) => check_pre_prepare(pre_prepare, context)?,
         Message::Vote(vote) => vote.verify(from, committee, verifier)?,
         Message::Certificate(certificate) => certificate.verify(committee, verifier)?,
-        Message::Want(want) => {
-            bounded("want", want.blocks.len(), limits::WANT_MAX)?;
-            if !want.blocks.is_sorted_by(|a, b| a < b) {
-                let why = "its blocks are not in ascending order";
-                return Err(Invalid::Malformed { what: "want", why }.into());
-            }
-        }
+        Message::Want(want) => check_named("want", &want.blocks)?,
+        Message::Lacks(lacks) => check_named("lacks", &lacks.blocks)?,
         Message::Body(block) => check_block(block, context)?,
         Message::Fetch { count, .. } => {
             bounded("fetch", *count as usize, limits::FETCH_BLOCKS_MAX)?
@@ -211,6 +206,15 @@ fn own_name(what: &'static str, from: ReplicaId, claimed: ReplicaId) -> Result<(
 
 fn bounded(what: &'static str, found: usize, max: usize) -> Result<(), Refusal> {
     if found <= max { Ok(()) } else { Err(Refusal::TooMany { what, found, max }) }
+}
+
+/// Blocks that a message names: not too many, and each once.
+fn check_named(what: &'static str, blocks: &[(Height, Hash)]) -> Result<(), Refusal> {
+    bounded(what, blocks.len(), limits::WANT_MAX)?;
+    if blocks.is_sorted_by(|a, b| a < b) {
+        return Ok(());
+    }
+    Err(Invalid::Malformed { what, why: "its blocks are not in ascending order" }.into())
 }
 
 fn check_summary(summary: &Summary) -> Result<(), Refusal> {
@@ -302,6 +306,7 @@ fn ledger_nonces(
         | Message::Vote(_)
         | Message::Certificate(_)
         | Message::Want(_)
+        | Message::Lacks(_)
         | Message::Body(_)
         | Message::Fetch { .. }
         | Message::Blocks(_)

@@ -260,6 +260,7 @@ impl Engine {
                     self.replication.on_want(from, &want, out);
                 }
             }
+            Message::Lacks(lacks) => self.replication.on_lacks(from, &lacks, context, out),
             Message::Body(block) => {
                 let reports = self.reports_for_new_view();
                 self.replication.on_body(block, &reports, &self.context);

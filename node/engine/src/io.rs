@@ -181,6 +181,14 @@ pub enum Observation {
         /// The height of the block that is not on our chain.
         height: Height,
     },
+    /// A prepared certificate was given up, since `n-f` replicas lack a block of its chain: once more than
+    /// `f` replicas were faulty.
+    GivenUp {
+        /// The certificate's ballot.
+        ballot: Ballot,
+        /// Its height.
+        height: Height,
+    },
     /// `f+1` replicas attest another state at this height than this replica computed.
     Diverged {
         /// The height.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use daruma_types::{
-    Attestation, Ballot, Height, Message, Place, ReplicaId, SignerSet, Summary, View, ViewPair,
+    Attestation, Ballot, Height, Lacks, Message, Place, ReplicaId, SignerSet, Summary, View,
+    ViewPair,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -101,6 +102,12 @@ impl Adversary for Liar {
                 statement.state_root.0[0] ^= self.random.random_range(0..=1);
                 Message::Attestation(Attestation::sign(statement, around.own, chain, around.signer))
             }
+            // It has nothing, and has never voted.
+            Message::Body(block) => {
+                let blocks = vec![(block.header.height, block.hash())];
+                Message::Lacks(Lacks { blocks, voted: None })
+            }
+            Message::Lacks(honest) => Message::Lacks(Lacks { voted: None, ..honest.clone() }),
             _ => return vec![message],
         };
         vec![Arc::new(lie)]

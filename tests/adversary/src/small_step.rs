@@ -73,6 +73,11 @@ pub fn small_step(message: &Message, seen: &[Hash], random: &mut ChaCha8Rng) -> 
         },
         Message::Certificate(certificate) => step.certificate(certificate),
         Message::Body(block) => step.block(block),
+        Message::Lacks(lacks) => match (lacks.blocks.first_mut(), &mut lacks.voted) {
+            (_, Some(voted)) => step.ballot(voted),
+            (Some((height, _)), None) => step.height(height),
+            (None, None) => {}
+        },
         Message::Fetch { from, .. } => step.height(from),
         Message::Blocks(blocks) => {
             if let Some(block) = blocks.first_mut() {

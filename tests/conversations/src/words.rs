@@ -122,6 +122,11 @@ impl Names {
                     want.blocks.iter().map(|(h, hash)| self.block(*h, *hash)).collect();
                 format!("wants {}", blocks.join(" "))
             }
+            Message::Lacks(lacks) => {
+                let blocks: Vec<_> =
+                    lacks.blocks.iter().map(|(h, hash)| self.block(*h, *hash)).collect();
+                format!("lacks {}", blocks.join(" "))
+            }
             Message::Body(block) => {
                 format!("body of {}", self.block(block.header.height, block.hash()))
             }
@@ -161,6 +166,9 @@ impl Names {
             }
             Observation::Forked { height } => {
                 format!("sees another certified chain at height {height}")
+            }
+            Observation::GivenUp { ballot, height } => {
+                format!("gives up what was prepared at height {height} in ballot {ballot}")
             }
             Observation::Diverged { height } => {
                 format!("differs from f+1 others at height {height}")

@@ -428,6 +428,7 @@ impl World {
             | Message::Vote(_)
             | Message::Certificate(_)
             | Message::Want(_)
+            | Message::Lacks(_)
             | Message::Body(_)
             | Message::Fetch { .. }
             | Message::Blocks(_)

@@ -79,6 +79,11 @@ pub(crate) fn message(message: &Message) -> String {
             c.hash
         ),
         Message::Want(want) => format!("{name} {:?}", want.blocks),
+        Message::Lacks(lacks) => {
+            let voted =
+                lacks.voted.map_or("no ballot".to_owned(), |ballot| format!("ballot {ballot}"));
+            format!("{name} {:?}, voted last in {voted}", lacks.blocks)
+        }
         Message::Body(block) => format!("{name} {} {:?}", block.header.height, block.hash()),
         Message::Fetch { from, count } => format!("{name} {count} from {from}"),
         Message::Blocks(blocks) => {
@@ -146,6 +151,9 @@ pub(crate) fn fact(observation: &Observation) -> String {
         Observation::Forked { height } => {
             format!("holds a certificate against its own chain at height {height}")
         }
+        Observation::GivenUp { ballot, height } => {
+            format!("gives up what was prepared in ballot {ballot} at height {height}")
+        }
         Observation::Diverged { height } => {
             format!("finds that others attest another state at height {height}")
         }
@@ -180,6 +188,7 @@ pub(crate) const fn observation(observation: &Observation) -> &'static str {
             Suspicion::Repaired => "suspected: own memory was wrong",
         },
         Observation::Equivocation { .. } => "observed: equivocation",
+        Observation::GivenUp { .. } => "observed: given up",
         Observation::Diverged { .. } => "observed: diverged",
         Observation::Forked { .. } => "observed: another certified chain",
         Observation::Disbelieved { reason, .. } => match reason {

@@ -26,7 +26,7 @@ const INTACT: ArbitraryStart = ArbitraryStart {
 };
 
 /// Every variable of an engine.
-const VARIABLES: [&str; 50] = [
+const VARIABLES: [&str; 51] = [
     "attest.attested",
     "attest.entries",
     "attest.executed",
@@ -64,6 +64,7 @@ const VARIABLES: [&str; 50] = [
     "replication.executed",
     "replication.head",
     "replication.in_flight",
+    "replication.lost",
     "replication.new_view",
     "replication.prepared",
     "replication.promised",
@@ -168,6 +169,8 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         (3079, 4),
         // A primary proposed without end: its window began at an executed height that memory made up.
         (3696, 4),
+        // A prepared certificate whose chain was lost on all disks kept new-views from being made.
+        (546, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }

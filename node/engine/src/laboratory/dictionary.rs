@@ -48,6 +48,7 @@ impl Dictionary {
             Message::Token { .. }
             | Message::TokenReturn { .. }
             | Message::Want(_)
+            | Message::Lacks(_)
             | Message::Fetch { .. }
             | Message::StateCertificates(_) => {}
             Message::Coordination(said) => {

@@ -42,6 +42,7 @@ impl Replication {
             want_turn,
             // See below.
             starving: _,
+            lost: _,
         } = self;
         let near = executed.height.0;
         garbage.set("replication.head", head, Garbage::head_claim);
@@ -131,8 +132,8 @@ impl Replication {
         garbage.set("replication.want_turn", want_turn, |g| g.number(&[0]) as usize);
     }
 
-    /// Sets the wait for blocks of a new-view: after everything else, so that a seed sets all else to what
-    /// it did before there was such a wait.
+    /// Sets the waits for blocks: after everything else, so that a seed sets all else to what
+    /// it did before there were such waits.
     pub(crate) fn scramble_wait(&mut self, garbage: &mut Garbage<'_>) {
         let near = self.executed.height.0;
         garbage.set("replication.starving", &mut self.starving, |g| super::Starving {
@@ -140,6 +141,7 @@ impl Replication {
             head: Height(g.number(&[near])),
             bodies: g.number(&[0]) as usize,
         });
+        garbage.set("replication.lost", &mut self.lost, super::Lost::scrambled);
     }
 
     /// The ballot's new-view is awaited.

@@ -10,7 +10,8 @@
 //! R3. It commits a block in a ballot when it holds a prepared certificate of that ballot for this
 //!     block or for one that extends it.
 //! R4. Promises are durable before what follows from them is sent.
-//! R5. It reports the prepared certificate with the highest (ballot, height).
+//! R5. It reports the prepared certificate with the highest (ballot, height), unless its chain was lost with
+//!     more than `f` disks (`lost.rs`).
 //!
 //! # Why this is safe
 //!
@@ -34,6 +35,7 @@ mod held;
 mod laboratory;
 mod ledger;
 mod legality;
+mod lost;
 mod new_view;
 mod retransmit;
 mod slot;
@@ -54,6 +56,7 @@ use crate::config::Context;
 use crate::conflict::Own;
 use crate::view::{Claims, Voting};
 use catch_up::CatchUp;
+use lost::Lost;
 use new_view::Starving;
 use slot::Slot;
 
@@ -61,8 +64,8 @@ use slot::Slot;
 /// both kinds. The oldest goes first; all can be repeated.
 const EARLY_VOTES_MAX: usize = 2 * limits::WINDOW_MAX;
 
-/// Bodies kept above the head: the accepted chain, the prepared chain, and as many again for blocks
-/// that are wanted.
+/// Bodies kept above the head: the accepted chain, the prepared chain, that of the last vote, and as many
+/// again for blocks that are wanted.
 const BODIES_MAX: usize = 4 * limits::WINDOW_MAX;
 
 /// Hashes of own blocks that are remembered: peers that are further behind are catching up.
@@ -148,6 +151,8 @@ pub(crate) struct Replication {
     want_turn: usize,
     /// How long the new-view that this primary is to make has waited for blocks.
     starving: Starving,
+    /// Who lacks a block below the prepared certificate.
+    lost: Lost,
 }
 
 impl Voting for Replication {
@@ -201,6 +206,7 @@ impl Replication {
             catch_up: CatchUp::default(),
             want_turn: 0,
             starving: Starving::default(),
+            lost: Lost::default(),
         }
     }
 
@@ -333,11 +339,12 @@ impl Replication {
         }
     }
 
-    /// Drops bodies that are in no chain this replica voted for or holds a certificate of.
+    /// Drops bodies that are in no chain this replica accepted, voted for last or holds a certificate of.
     fn drop_loose_bodies(&mut self) {
         let mut needed: Vec<Hash> = self.slots.values().filter_map(|slot| slot.accepted).collect();
         needed.extend(self.taken_over.iter().map(Header::hash));
         needed.extend(self.chain_below(self.prepared.as_ref().map(|p| p.hash)));
+        needed.extend(self.chain_below(self.last_vote().map(|(.., hash)| hash)));
         needed.sort_unstable();
         self.bodies.retain(|hash, _| needed.binary_search(hash).is_ok());
     }

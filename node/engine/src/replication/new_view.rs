@@ -240,7 +240,7 @@ impl Replication {
     }
 
     /// Blocks whose bodies are needed: of the chain taken over, of the chain to take over as a new
-    /// primary, and of a committed slot.
+    /// primary, of the chain below the prepared certificate, and of a committed slot.
     fn missing_bodies(&self, reports: &[Report], context: &Context) -> Vec<(Height, Hash)> {
         let mut missing: Vec<(Height, Hash)> = self
             .taken_over
@@ -252,14 +252,9 @@ impl Replication {
             && !self.active
             && let Some(tip) = select(reports).and_then(|selection| selection.tip)
         {
-            let chain = self.chain_below(Some(tip.hash));
-            if let Some(lowest) = chain.last()
-                && !self.bodies.contains_key(lowest)
-            {
-                let below = chain.len().saturating_sub(1) as u64;
-                missing.push((Height(tip.height.0.saturating_sub(below)), *lowest));
-            }
+            missing.extend(self.gap_below(tip));
         }
+        missing.extend(self.prepared.as_ref().and_then(|prepared| self.gap_below(prepared)));
         let next = self.head.height.next();
         let quorum = context.thresholds().quorum();
         if let Some(certificate) =
@@ -299,8 +294,9 @@ impl Replication {
         }
     }
 
-    /// Sends the bodies held of those that `peer` wants.
+    /// Sends the bodies held of those that `peer` wants, and says which are not.
     pub(crate) fn on_want(&self, peer: ReplicaId, want: &Want, out: &mut Outbox) {
+        let mut lacking = Vec::new();
         for (height, hash) in &want.blocks {
             let decided = self.decided.get(height).map(|decided| &decided.block);
             let candidate = self.slots.get(height).and_then(|slot| slot.candidate.as_ref());
@@ -311,7 +307,12 @@ impl Replication {
                 .or_else(|| candidate.filter(|c| c.hash == *hash).map(|c| &c.block));
             if let Some(block) = body {
                 out.send(peer, Message::Body(block.clone()));
+            } else {
+                lacking.push((*height, *hash));
             }
+        }
+        if let Some(lacks) = self.lacks(lacking) {
+            out.send(peer, Message::Lacks(lacks));
         }
     }
 

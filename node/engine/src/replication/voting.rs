@@ -273,6 +273,7 @@ impl Replication {
         slot.accepted = Some(hash);
         slot.candidate = None;
         slot.record(VoteKind::Prepare, own, Held { hash, signature: vote.signature });
+        self.promised.insert(height, (ballot, hash));
         let message = if self.is_primary(context) && block.header.proposer == own {
             let signature = vote.signature;
             Message::PrePrepare(PrePrepare { ballot, block: block.clone(), signature })
@@ -420,7 +421,10 @@ impl Replication {
         context: &Context,
     ) {
         let head = self.head.height;
-        for block in blocks.into_iter().filter(|block| block.header.height > head) {
+        self.promised =
+            votes.iter().map(|(ballot, height, hash)| (*height, (*ballot, *hash))).collect();
+        // From above: where not all find room, those below the last vote do.
+        for block in blocks.into_iter().rev().filter(|block| block.header.height > head) {
             self.keep_body(block.hash(), block);
         }
         self.prepared = prepared.filter(|certificate| {
@@ -430,7 +434,6 @@ impl Replication {
                 && certificate.verify(&context.committee, context.verifier.as_ref()).is_ok()
         });
         for (ballot, height, hash) in votes.iter().copied() {
-            self.promised.insert(height, (ballot, hash));
             if ballot != self.ballot || !self.bodies.contains_key(&hash) {
                 continue;
             }

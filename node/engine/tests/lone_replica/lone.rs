@@ -169,6 +169,7 @@ pub(crate) fn word(message: &Message) -> Option<String> {
         | Message::Enter(_)
         | Message::Certificate(_)
         | Message::Want(_)
+        | Message::Lacks(_)
         | Message::Body(_)
         | Message::Fetch { .. }
         | Message::Blocks(_)

@@ -4,10 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use daruma_types::{
     Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Committee, Coordination,
-    Demand, EnterCertificate, Hash, HeadClaim, Height, LeaveCertificate, Message, MonitorReport,
-    NewView, Place, PrePrepare, Replica, ReplicaId, Report, SecretKey, Signature, Signer,
-    SignerSet, SlotLine, StateCertificate, Statement, Summary, Transaction, View, Vote, VoteKind,
-    Want,
+    Demand, EnterCertificate, Hash, HeadClaim, Height, Lacks, LeaveCertificate, Message,
+    MonitorReport, NewView, Place, PrePrepare, Replica, ReplicaId, Report, SecretKey, Signature,
+    Signer, SignerSet, SlotLine, StateCertificate, Statement, Summary, Transaction, View, Vote,
+    VoteKind, Want,
 };
 
 use crate::{Adversary, Surroundings};
@@ -151,6 +151,7 @@ fn make_every_kind(from: u16) -> Vec<Arc<Message>> {
         Message::Certificate(certified(Arc::clone(&first)).certificate),
         Message::Certificate(certified(Arc::clone(&second)).certificate),
         Message::Want(Want { blocks: vec![(Height(2), second.hash())] }),
+        Message::Lacks(Lacks { blocks: vec![(Height(2), second.hash())], voted: Some(Ballot(3)) }),
         Message::Body(Arc::clone(&second)),
         Message::Fetch { from: Height(1), count: 4 },
         Message::Blocks(vec![certified(first), certified(second)]),

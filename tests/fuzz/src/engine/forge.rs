@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use daruma_engine::Input;
 use daruma_types::{
-    Ballot, Block, Certificate, CertifiedBlock, Hash, HeadClaim, Header, Height, Message, NewView,
-    ReplicaId, Report, SignerSet, Statement, Transaction, View, VoteKind, Want,
+    Ballot, Block, Certificate, CertifiedBlock, Hash, HeadClaim, Header, Height, Lacks, Message,
+    NewView, ReplicaId, Report, SignerSet, Statement, Transaction, View, VoteKind, Want,
 };
 
-use super::step::{Near, Order, Pick, Step};
+use super::step::{LACKS, Near, Order, Pick, Step};
 use super::world::World;
 use crate::chain::{Chain, REPLICAS, chain};
 
@@ -104,7 +104,11 @@ impl World {
                     named.map(|block| (block.header.height, block.hash())).collect();
                 blocks.sort_unstable();
                 blocks.dedup();
-                self.receive(self.peer(from), Message::Want(Want { blocks }));
+                let message = match from & LACKS {
+                    0 => Message::Want(Want { blocks }),
+                    _ => Message::Lacks(Lacks { blocks, voted: None }),
+                };
+                self.receive(self.peer(from), message);
             }
             Step::Body { from, block } => {
                 if let Some(block) = self.block(block) {

@@ -146,6 +146,7 @@ impl Oracles {
             Observation::View { .. }
             | Observation::Activated { .. }
             | Observation::Suspected { .. }
+            | Observation::GivenUp { .. }
             | Observation::Diverged { .. }
             | Observation::Forked { .. }
             | Observation::Disbelieved { .. } => {}

@@ -16,6 +16,10 @@ pub(crate) enum Near {
     At(daruma_types::View),
 }
 
+/// A bit of [`Step::Want`]'s sender that makes another message of it: with a step of its own, what is kept in the
+/// corpora would mean something else.
+pub(crate) const LACKS: u8 = 0x80;
+
 /// Which of the things of one kind that were seen or made: counted from the last.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 pub(crate) enum Pick {
@@ -79,7 +83,7 @@ pub(crate) enum Step {
     Votes { kind: VoteKind, ballot: Near, block: Pick },
     /// A certificate.
     Certificate { from: u8, kind: VoteKind, ballot: Near, block: Pick, signers: SignerSet },
-    /// A request for bodies.
+    /// A request for bodies; if [`LACKS`] is set in `from`, the answer of one that lacks them.
     Want { from: u8, blocks: Vec<Pick> },
     /// A body.
     Body { from: u8, block: Pick },

@@ -45,6 +45,7 @@ fn binds(message: &Message, same_sender: bool) -> bool {
         | Message::Summary(_)
         | Message::Coordination(_)
         | Message::Want(_)
+        | Message::Lacks(_)
         | Message::Body(_)
         | Message::Fetch { .. } => false,
         Message::Demand(_) | Message::Report(_) | Message::Vote(_) | Message::Attestation(_) => {

@@ -10,7 +10,7 @@ use daruma_types::{
 
 use super::{Accusation, Event, World};
 use crate::replica::Replica;
-use crate::{Invariant, describe, limits};
+use crate::{Invariant, Start, describe, limits};
 
 impl World<'_> {
     /// Puts effects in line, and performs as many as can be performed now. The list is empty then.
@@ -329,6 +329,13 @@ impl World<'_> {
                 let what = format!("{id} accuses {accused}, which is correct: {observation:?}");
                 self.broken((Invariant::Evidence, what));
             }
+            // Beside at most f faulty replicas some correct one has the block.
+            Observation::GivenUp { .. }
+                if self.plan.start == Start::Fresh && !self.replicas[replica].spoiled =>
+            {
+                self.broken((Invariant::Durability, format!("{id}: {observation:?}")));
+            }
+            Observation::GivenUp { .. } => {}
             Observation::Diverged { .. } if self.is_healing(replica) => {}
             Observation::Diverged { .. } => {
                 let what = format!("{id}: {observation:?}");

@@ -334,6 +334,7 @@ const fn is_signed(message: &Message) -> bool {
         | Message::Summary(_)
         | Message::Coordination(_)
         | Message::Want(_)
+        | Message::Lacks(_)
         | Message::Fetch { .. }
         // A body is believed for its hash only, by whoever wants it.
         | Message::Body(_) => false,
