@@ -70,9 +70,11 @@ fn told(replication: &Replication, block: &Block) -> Vec<Message> {
     let want = Want { blocks: vec![(block.header.height, block.hash())] };
     let mut out = Outbox::default();
     replication.on_want(ReplicaId(2), &want, &mut out);
-    let message = |effect| match effect {
-        Effect::Send { to: Destination::One(ReplicaId(2)), message } => message,
-        other => panic!("{other:?}"),
+    let message = |effect| {
+        let Effect::Send { to: Destination::One(ReplicaId(2)), message } = effect else {
+            panic!("{effect:?}");
+        };
+        message
     };
     out.into_effects().into_iter().map(message).collect()
 }
@@ -120,9 +122,12 @@ fn the_highest_missing_block_below_it_is_asked_for() {
         replication.want_bodies(&[], &context(4), &mut out);
     }
     let wanted = Message::Want(Want { blocks: vec![(Height(2), blocks[1].hash())] });
-    let asked = out.into_effects().into_iter().map(|effect| match effect {
-        Effect::Send { to: Destination::One(peer), message } if message == wanted => peer,
-        other => panic!("{other:?}"),
+    let asked = out.into_effects().into_iter().map(|effect| {
+        let Effect::Send { to: Destination::One(peer), message } = effect else {
+            panic!("{effect:?}");
+        };
+        assert_eq!(message, wanted);
+        peer
     });
     assert_eq!(asked.collect::<SignerSet>(), [0, 2, 3].map(ReplicaId).into_iter().collect());
     replication.on_body(Arc::clone(&blocks[1]), &[], &context(4));
