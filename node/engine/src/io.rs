@@ -48,6 +48,12 @@ pub enum Input {
     /// the next one (it is not executed then). In order with [`Input::Executed`]: everything executed
     /// up to this head was told before. Memory that does not follow from it is replaced.
     Ledger(EngineHead),
+    /// The ledger found the record of an executed block damaged; told with [`Input::Ledger`] for as long as
+    /// it is. The block is asked of the peers and given to it by [`Effect::Mend`].
+    Missing {
+        /// The highest such height.
+        height: Height,
+    },
     /// What the ledger found when it compared the blocks of [`Effect::Adopt`] with its own. If it gave
     /// up blocks, the engine is made anew instead.
     Adoption(Adoption),
@@ -71,6 +77,7 @@ impl Input {
             | Self::Submitted { .. }
             | Self::Executed { .. }
             | Self::Ledger(_)
+            | Self::Missing { .. }
             | Self::Nonces { .. }
             | Self::Adoption(_) => false,
         }
@@ -118,6 +125,9 @@ pub enum Effect {
         /// Whether both chains have equal support.
         tie: bool,
     },
+    /// Put this block in the place of the damaged one of [`Input::Missing`], if it is the one that the
+    /// ledger's chain has there.
+    Mend(CertifiedBlock),
     /// Send `to` committed blocks from the ledger, as many as one message holds.
     ServeBlocks {
         /// Who asked.

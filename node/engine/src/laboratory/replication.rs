@@ -42,6 +42,7 @@ impl Replication {
             want_turn,
             // See below.
             given_again: _,
+            mending: _,
             starving: _,
         } = self;
         let near = executed.height.0;
@@ -142,6 +143,7 @@ impl Replication {
             bodies: g.number(&[0]) as usize,
         });
         garbage.set("replication.given_again", &mut self.given_again, Garbage::flag);
+        self.mending.scramble(garbage);
     }
 
     /// The ballot's new-view is awaited.

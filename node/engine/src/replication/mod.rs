@@ -34,6 +34,7 @@ mod held;
 mod laboratory;
 mod ledger;
 mod legality;
+mod mending;
 mod new_view;
 mod retransmit;
 mod slot;
@@ -54,6 +55,7 @@ use crate::config::Context;
 use crate::conflict::Own;
 use crate::view::{Claims, Voting};
 use catch_up::CatchUp;
+use mending::Mending;
 use new_view::Starving;
 use slot::Slot;
 
@@ -147,6 +149,7 @@ pub(crate) struct Replication {
     given_again: bool,
     early: Vec<VecDeque<Vote>>,
     catch_up: CatchUp,
+    mending: Mending,
     /// Whose turn it is to be asked for bodies.
     want_turn: usize,
     /// How long the new-view that this primary is to make has waited for blocks.
@@ -201,6 +204,7 @@ impl Replication {
             given_again: false,
             early: vec![VecDeque::new(); context.thresholds().replicas()],
             catch_up: CatchUp::default(),
+            mending: Mending::default(),
             want_turn: 0,
             starving: Starving::default(),
         }

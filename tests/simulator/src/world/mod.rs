@@ -111,7 +111,7 @@ pub(crate) enum Event {
     Head {
         replica: usize,
         incarnation: u32,
-        head: Box<EngineHead>,
+        head: Box<(EngineHead, Option<Height>)>,
     },
     /// The engine hears of nonces that it asked for.
     Nonces {
@@ -395,7 +395,11 @@ impl<'a> World<'a> {
             Event::TellHead { replica, incarnation } => self.tell_head_again(replica, incarnation),
             Event::Head { replica, incarnation, head } => {
                 if self.lives(replica, incarnation) {
-                    self.step(replica, Input::Ledger(*head));
+                    let (head, missing) = *head;
+                    self.step(replica, Input::Ledger(head));
+                    if let Some(height) = missing {
+                        self.step(replica, Input::Missing { height });
+                    }
                 }
             }
             Event::Nonces { replica, incarnation, read } => {
