@@ -46,7 +46,7 @@ impl Ledger {
         Ok(Adoption::Same { to: same })
     }
 
-    fn is_certified(&self, block: &CertifiedBlock) -> bool {
+    pub(crate) fn is_certified(&self, block: &CertifiedBlock) -> bool {
         let CertifiedBlock { block, certificate } = block;
         let (count_max, bytes_max) = (hard::BLOCK_TRANSACTIONS_MAX, hard::BLOCK_BYTES_MAX);
         certificate.hash == block.hash()

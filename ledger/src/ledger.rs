@@ -1,6 +1,6 @@
 //! The one writer of a chain.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,6 +79,8 @@ pub struct Ledger {
     pub(crate) head: HeadInfo,
     /// What the last blocks came to, up to the head.
     pub(crate) recent: VecDeque<Statement>,
+    /// Executed heights whose record was found damaged and is to be had from another replica.
+    pub(crate) missing: BTreeSet<Height>,
     pub(crate) tree: StateTree,
 }
 

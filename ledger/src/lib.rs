@@ -30,6 +30,7 @@ mod execute;
 mod keys;
 mod ledger;
 pub mod limits;
+mod mending;
 mod opening;
 mod proof;
 mod reader;

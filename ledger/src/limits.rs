@@ -26,6 +26,10 @@ pub const RECENT_BLOCKS: u64 = 256;
 /// largest windows, which is what an engine remembers of its chain.
 pub const RECENT_STATEMENTS: usize = 2 * daruma_types::limits::WINDOW_MAX;
 
+/// Heights whose record was found damaged while the ledger runs, and that wait for the true one. They are had
+/// one after the other; a disk that is damaged all over is for an opening to repair.
+pub const MISSING_MAX: usize = 64;
+
 /// Entries of the state, and pages of its tree, that every start checks: less than a second's work.
 pub const RECENT_ENTRIES: u64 = 65_536;
 

@@ -11,6 +11,7 @@ use daruma_types::{
 };
 
 use crate::execute::stored_nonce;
+use crate::opening::{found, records};
 use crate::tree::{self, StateProof};
 use crate::{HeadInfo, LedgerError, StateKey, TransactionProof};
 
@@ -116,6 +117,44 @@ impl LedgerReader {
             height = height.next();
         }
         Ok(blocks)
+    }
+
+    /// The same for a peer, which refuses what does not prove itself: each block is checked against its
+    /// certificate, and this against its signers. The first that is damaged, or missing below the head,
+    /// ends the list, and its height is told: [`crate::Ledger::check_height`] is to look at it. A reader
+    /// made by [`Self::new`] cannot tell, and gives none.
+    ///
+    /// # Errors
+    /// That the store failed.
+    pub fn sound_blocks(
+        &self,
+        from: Height,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<(Vec<CertifiedBlock>, Option<Height>), LedgerError> {
+        let (mut blocks, mut bytes, mut height) = (Vec::new(), 0_usize, from.max(Height(1)));
+        let Some(trust) = &self.trust else { return Ok((blocks, None)) };
+        while blocks.len() < count_max {
+            let Ok(block) = records::certified(self.store.as_ref(), trust, height)? else {
+                let damaged = self.is_damaged(trust, height)?;
+                return Ok((blocks, damaged.then_some(height)));
+            };
+            bytes = bytes.saturating_add(encoded_bytes(&block));
+            if bytes > bytes_max && !blocks.is_empty() {
+                break;
+            }
+            blocks.push(block);
+            height = height.next();
+        }
+        Ok((blocks, None))
+    }
+
+    /// Whether the record of this height, which is not whole, should be: one below the head, or what lies
+    /// above it and does not prove itself.
+    fn is_damaged(&self, trust: &Trust, height: Height) -> Result<bool, LedgerError> {
+        let executed = found(self.store.head())?.is_ok_and(|head| height <= head.height);
+        let (block, certificate) = records::rows(self.store.as_ref(), trust, height)?;
+        Ok(executed || !records::damaged(&block, &certificate).is_empty())
     }
 
     /// The header at a height.

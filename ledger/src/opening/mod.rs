@@ -19,10 +19,10 @@
 //! while derived rows are made again, the head row says how far they reach.
 
 mod derived;
-mod records;
+pub(crate) mod records;
 mod state;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
@@ -55,6 +55,8 @@ pub enum Remedy {
     Rebuilt,
     /// Removed: nothing depends on it, or it can be had again.
     Removed,
+    /// Left where it is until the true one is had from another replica.
+    Missed,
     /// The head is lower than it was, because of a hole below it.
     Lowered,
 }
@@ -86,19 +88,22 @@ struct Opening {
 }
 
 /// A row as it was found: what it says, or what is wrong with it.
-type Found<T> = Result<T, String>;
+pub(crate) type Found<T> = Result<T, String>;
+
+/// What is found where there is no row.
+const MISSING: &str = "is missing";
 
 /// Tells damage, which is a finding, from a store that does not answer, which is an error.
-fn found<T>(read: Result<Option<T>, StoreError>) -> Result<Found<T>, StoreError> {
+pub(crate) fn found<T>(read: Result<Option<T>, StoreError>) -> Result<Found<T>, StoreError> {
     match read {
         Ok(Some(value)) => Ok(Ok(value)),
-        Ok(None) => Ok(Err("is missing".into())),
+        Ok(None) => Ok(Err(MISSING.into())),
         Err(StoreError::Damaged { why, .. }) => Ok(Err(why)),
         Err(failed) => Err(failed),
     }
 }
 
-const fn key(height: Height) -> [u8; 8] {
+pub(crate) const fn key(height: Height) -> [u8; 8] {
     height.0.to_be_bytes()
 }
 
@@ -114,8 +119,8 @@ pub(crate) fn open(
     depth: Depth,
 ) -> Result<(Ledger, Vec<LedgerRepair>), LedgerError> {
     let head = HeadInfo::genesis(trust.chain());
-    let (recent, tree) = (VecDeque::new(), StateTree::new());
-    let ledger = Ledger { store, automaton, trust, head, recent, tree };
+    let (recent, missing, tree) = (VecDeque::new(), BTreeSet::new(), StateTree::new());
+    let ledger = Ledger { store, automaton, trust, head, recent, missing, tree };
     let mut opening = Opening { ledger, depth, repairs: Vec::new() };
     opening.check_chain()?;
     opening.check()?;
@@ -156,7 +161,7 @@ impl Opening {
         }
         let (Ok(why) | Err(why)) = noted.map(|chain| format!("says {chain}"));
         // In a new store it is missing.
-        if ours || why != "is missing" {
+        if ours || why != MISSING {
             self.repaired(Height(0), Column::Meta, why, Remedy::Rebuilt);
         }
         let mut batch = Batch::default();
@@ -252,7 +257,7 @@ impl Opening {
             Err(why) => why,
         };
         let Some(head) = self.last_statement()? else {
-            if why != "is missing" {
+            if why != MISSING {
                 self.repaired(Height(0), Column::Meta, why, Remedy::Removed);
             }
             return Ok(None);
@@ -322,7 +327,7 @@ impl Opening {
 
     /// Whether there is neither a head row nor anything derived, as in a new store.
     fn nothing_noted(&self) -> Result<bool, LedgerError> {
-        if found(self.store().row(Column::Meta, HEAD))? != Err("is missing".into()) {
+        if found(self.store().row(Column::Meta, HEAD))? != Err(MISSING.into()) {
             return Ok(false);
         }
         for column in Column::ALL.into_iter().filter(|column| column.class() == Class::Derived) {
@@ -390,11 +395,16 @@ impl Opening {
     fn quarantine(&self, column: Column, key: &[u8], batch: &mut Batch) -> Result<(), LedgerError> {
         batch.delete(column, key);
         let Ok(value) = found(self.store().row(column, key))? else { return Ok(()) };
-        if quarantine_room(self.store())? > 0 && value.len() <= QUARANTINE_BYTES_MAX {
+        if quarantine_room(self.store())? > 0 && may_be_kept(&value) {
             batch.put(Column::Quarantine, column.quarantine_key(key), value);
         }
         Ok(())
     }
+}
+
+/// Whether a row is small enough for the quarantine.
+pub(crate) const fn may_be_kept(row: &[u8]) -> bool {
+    row.len() <= QUARANTINE_BYTES_MAX
 }
 
 /// How many more rows the quarantine takes.

@@ -2,52 +2,108 @@
 
 use std::sync::Arc;
 
-use daruma_store::{Batch, Column};
+use daruma_store::{Batch, Column, Store, Trust};
 use daruma_types::{Block, Certificate, CertifiedBlock, Hash, Height, VoteKind, limits as hard};
 
-use super::{Found, Opening, Remedy, found, key};
+use super::{Found, MISSING, Opening, Remedy, found, key};
 use crate::LedgerError;
 
+/// The block of this height with its certificate, if both prove themselves.
+pub(crate) fn certified(
+    store: &dyn Store,
+    trust: &Trust,
+    height: Height,
+) -> Result<Found<CertifiedBlock>, LedgerError> {
+    let (block, certificate) = rows(store, trust, height)?;
+    Ok(match (block, certificate) {
+        (Ok(block), Ok(certificate)) if block.hash() == certificate.hash => {
+            Ok(CertifiedBlock { block: Arc::new(block), certificate })
+        }
+        (Ok(_), Ok(_)) => Err(OTHER_BLOCK.into()),
+        (Err(why), _) | (_, Err(why)) => Err(why),
+    })
+}
+
+/// Block and certificate of this height, each by itself.
+pub(crate) fn rows(
+    store: &dyn Store,
+    trust: &Trust,
+    height: Height,
+) -> Result<(Found<Block>, Found<Certificate>), LedgerError> {
+    Ok((block(store, trust, height)?, certificate(store, trust, height)?))
+}
+
+/// What is wrong with a block that is another than the certificate's.
+const OTHER_BLOCK: &str = "is not the certified block";
+
+/// Which rows of a height are there and do not prove themselves, and why.
+pub(crate) fn damaged(
+    block: &Found<Block>,
+    certificate: &Found<Certificate>,
+) -> Vec<(Column, String)> {
+    let block = match (block, certificate) {
+        (Err(why), _) => Some(why.clone()),
+        (Ok(block), Ok(certificate)) if certificate.hash != block.hash() => {
+            Some(OTHER_BLOCK.into())
+        }
+        (Ok(_), _) => None,
+    };
+    let certificate = certificate.as_ref().err().cloned();
+    let found = [(Column::Blocks, block), (Column::Certificates, certificate)].into_iter();
+    found.filter_map(|(column, why)| Some((column, why.filter(|why| why != MISSING)?))).collect()
+}
+
+/// The block of this height, if its header describes it and is of this chain and height.
+pub(crate) fn block(
+    store: &dyn Store,
+    trust: &Trust,
+    height: Height,
+) -> Result<Found<Block>, LedgerError> {
+    let block = found(store.block(height))?;
+    Ok(block.and_then(|block| {
+        let (count_max, bytes_max) = (hard::BLOCK_TRANSACTIONS_MAX, hard::BLOCK_BYTES_MAX);
+        match block.verify_shape(trust.chain(), count_max, bytes_max) {
+            Err(invalid) => Err(invalid.to_string()),
+            Ok(()) if block.header.height != height => {
+                Err(format!("is the block of height {}", block.header.height))
+            }
+            Ok(()) => Ok(block),
+        }
+    }))
+}
+
+/// The certificate of this height, if a quorum signed it.
+pub(crate) fn certificate(
+    store: &dyn Store,
+    trust: &Trust,
+    height: Height,
+) -> Result<Found<Certificate>, LedgerError> {
+    let certificate = found(store.certificate(height))?;
+    Ok(certificate.and_then(|certificate| {
+        if certificate.height != height {
+            Err(format!("is the certificate of height {}", certificate.height))
+        } else if !trust.holds(VoteKind::Commit, &certificate) {
+            Err("does not verify".into())
+        } else {
+            Ok(certificate)
+        }
+    }))
+}
+
 impl Opening {
-    /// The block of this height with its certificate, if both prove themselves.
+    /// See [`certified`].
     pub(super) fn certified(&self, height: Height) -> Result<Found<CertifiedBlock>, LedgerError> {
-        let (block, certificate) = (self.block(height)?, self.certificate(height)?);
-        Ok(match (block, certificate) {
-            (Ok(block), Ok(certificate)) if block.hash() == certificate.hash => {
-                Ok(CertifiedBlock { block: Arc::new(block), certificate })
-            }
-            (Ok(_), Ok(_)) => Err("is not the certified block".into()),
-            (Err(why), _) | (_, Err(why)) => Err(why),
-        })
+        certified(self.store(), &self.ledger.trust, height)
     }
 
-    /// The block of this height, if its header describes it and is of this chain and height.
+    /// See [`block`].
     pub(super) fn block(&self, height: Height) -> Result<Found<Block>, LedgerError> {
-        let block = found(self.store().block(height))?;
-        Ok(block.and_then(|block| {
-            let (count_max, bytes_max) = (hard::BLOCK_TRANSACTIONS_MAX, hard::BLOCK_BYTES_MAX);
-            match block.verify_shape(self.ledger.chain(), count_max, bytes_max) {
-                Err(invalid) => Err(invalid.to_string()),
-                Ok(()) if block.header.height != height => {
-                    Err(format!("is the block of height {}", block.header.height))
-                }
-                Ok(()) => Ok(block),
-            }
-        }))
+        block(self.store(), &self.ledger.trust, height)
     }
 
-    /// The certificate of this height, if a quorum signed it.
+    /// See [`certificate`].
     pub(super) fn certificate(&self, height: Height) -> Result<Found<Certificate>, LedgerError> {
-        let certificate = found(self.store().certificate(height))?;
-        Ok(certificate.and_then(|certificate| {
-            if certificate.height != height {
-                Err(format!("is the certificate of height {}", certificate.height))
-            } else if !self.ledger.trust.holds(VoteKind::Commit, &certificate) {
-                Err("does not verify".into())
-            } else {
-                Ok(certificate)
-            }
-        }))
+        certificate(self.store(), &self.ledger.trust, height)
     }
 
     /// Checks the records of these heights and moves what is damaged to quarantine. Gives the highest
@@ -83,26 +139,13 @@ impl Opening {
         height: Height,
         below: Option<Hash>,
     ) -> Result<Option<Hash>, LedgerError> {
-        let (block, certificate) = (self.block(height)?, self.certificate(height)?);
-        let fits = match (&block, &certificate) {
-            (Ok(block), Ok(certificate)) => certificate.hash == block.hash(),
-            (Ok(_) | Err(_), _) => true,
-        };
+        let (block, certificate) = rows(self.store(), &self.ledger.trust, height)?;
+        let damaged = damaged(&block, &certificate);
+        let fits = !damaged.iter().any(|(column, _)| *column == Column::Blocks);
         let mut batch = Batch::default();
-        let mut bad = |opening: &mut Self, column: Column, why: &str| {
-            if why != "is missing" {
-                opening.quarantine(column, &key(height), &mut batch)?;
-                opening.repaired(height, column, why, Remedy::Quarantined);
-            }
-            Ok::<(), LedgerError>(())
-        };
-        if let Err(why) = &block {
-            bad(self, Column::Blocks, why)?;
-        } else if !fits {
-            bad(self, Column::Blocks, "is not the certified block")?;
-        }
-        if let Err(why) = &certificate {
-            bad(self, Column::Certificates, why)?;
+        for (column, why) in damaged {
+            self.quarantine(column, &key(height), &mut batch)?;
+            self.repaired(height, column, why, Remedy::Quarantined);
         }
         self.store().mend(batch)?;
         let (Ok(block), Ok(certificate), true) = (block, certificate, fits) else {

@@ -48,6 +48,8 @@ impl Executor {
                 Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
                 Ok(LedgerWork::Stand) => self.stand(),
                 Ok(LedgerWork::Adopt(blocks, tie)) => self.adopt(&blocks, tie),
+                Ok(LedgerWork::Check(height)) => self.check(height),
+                Ok(LedgerWork::Mend(block)) => self.mend(&block),
                 Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -131,6 +133,30 @@ impl Executor {
         }
     }
 
+    /// Looks at a record that could not be served. What is missed then is told to the engine.
+    fn check(&mut self, height: Height) {
+        match self.ledger.check_height(height) {
+            Ok(repairs) if repairs.is_empty() => {}
+            Ok(repairs) => {
+                Counters::count(&self.counters.ledger_repairs);
+                tell_repairs(&repairs);
+                self.tell_head();
+            }
+            Err(failure) => warn!(%failure, %height, "a record could not be checked"),
+        }
+    }
+
+    /// Puts a block that a peer sent in the place of a damaged one, and tells what else is missed.
+    fn mend(&mut self, block: &CertifiedBlock) {
+        let height = block.certificate.height;
+        match self.ledger.mend(block) {
+            Ok(true) => warn!(%height, "a damaged block was had again from the other replicas"),
+            Ok(false) => {}
+            Err(failure) => error!(%failure, %height, "a damaged block could not be replaced"),
+        }
+        self.tell_head();
+    }
+
     /// The ledger is no longer what it was: everybody is told.
     fn changed(&mut self, from: Height) {
         let to = self.ledger.head().claim.height;
@@ -177,7 +203,11 @@ impl Executor {
     fn tell_head(&self) -> bool {
         let (head, floor) = (engine_head(&self.ledger), self.store.floor());
         let input = Input::Ledger { head, floor };
-        self.engine.send(Work::Input(Box::new(input))).is_ok()
+        if self.engine.send(Work::Input(Box::new(input))).is_err() {
+            return false;
+        }
+        let Some(height) = self.ledger.missing() else { return true };
+        self.engine.send(Work::Input(Box::new(Input::Missing { height }))).is_ok()
     }
 
     /// Attestations can be had again from the other replicas, so a failure to keep them is no more
@@ -211,13 +241,23 @@ pub fn tell_repairs(repairs: &[LedgerRepair]) {
     }
 }
 
-/// Reads committed blocks for peers that are behind.
-pub(crate) fn serve(servings: &Receiver<Serving>, reader: &LedgerReader, network: &Network) {
+/// Reads committed blocks for peers that are behind. What is found damaged is not sent, and the ledger is told.
+pub(crate) fn serve(
+    servings: &Receiver<Serving>,
+    reader: &LedgerReader,
+    network: &Network,
+    ledger: &SyncSender<LedgerWork>,
+) {
     while let Ok(Serving { to, from, count }) = servings.recv() {
         let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
-        match reader.certified_blocks(from, count, wire::FETCH_BYTES_MAX) {
-            Ok(blocks) if blocks.is_empty() => {}
-            Ok(blocks) => {
+        let read = reader.sound_blocks(from, count, wire::FETCH_BYTES_MAX);
+        if let Ok((_, Some(damaged))) = &read {
+            // With a full queue it is found again when somebody asks again.
+            let _full = ledger.try_send(LedgerWork::Check(*damaged));
+        }
+        match read {
+            Ok((blocks, _)) if blocks.is_empty() => {}
+            Ok((blocks, _)) => {
                 let heights = blocks.iter().map(|block| block.certificate.height);
                 // One that is missing or unreadable here, the other replicas have.
                 let attested = heights.filter_map(|h| reader.state_certificate(h).ok().flatten());

@@ -100,6 +100,7 @@ impl Driver {
 
         let (work_sender, work) = sync_channel(limits::INPUTS_MAX);
         let (ledger_sender, ledger_work) = sync_channel(limits::EXECUTIONS_MAX);
+        let checks = ledger_sender.clone();
         let (servings_sender, servings) = sync_channel(limits::SERVINGS_MAX);
         let (submissions_sender, submissions) = mpsc::channel(limits::SUBMISSIONS_MAX);
         let (status_sender, status) = watch::channel(Arc::new(engine.status()));
@@ -143,7 +144,7 @@ impl Driver {
         })?;
         let serving_network = network.clone();
         thread("serving", &ends_sender, move || {
-            serve(&servings, &reader, &serving_network);
+            serve(&servings, &reader, &serving_network, &checks);
             Ok(())
         })?;
         start_intake(&intake, events, submissions, &ends_sender)?;

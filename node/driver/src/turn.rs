@@ -50,6 +50,10 @@ pub(crate) enum LedgerWork {
     Attested(StateCertificate),
     /// Compare these blocks of another chain, [`Effect::Adopt`].
     Adopt(Vec<CertifiedBlock>, bool),
+    /// Put this block in the place of a damaged one, [`Effect::Mend`].
+    Mend(CertifiedBlock),
+    /// Look at the record of this height, which could not be served.
+    Check(Height),
     /// Say where the ledger stands once all of this is done.
     Stand,
 }
@@ -113,6 +117,7 @@ struct Turn {
     attested: Vec<StateCertificate>,
     look_ups: Vec<Vec<PublicKey>>,
     adoptions: Vec<(Vec<CertifiedBlock>, bool)>,
+    mends: Vec<CertifiedBlock>,
     /// The ledger is another: all of this is of an engine that is no more.
     rebuild: Option<Box<EngineHead>>,
     servings: Vec<Serving>,
@@ -279,6 +284,7 @@ impl EngineThread {
                 Effect::Attested(certificate) => turn.attested.push(certificate),
                 Effect::LookUpNonces(clients) => turn.look_ups.push(clients),
                 Effect::Adopt { blocks, tie } => turn.adoptions.push((blocks, tie)),
+                Effect::Mend(block) => turn.mends.push(block),
                 Effect::ServeBlocks { to, from, count } => {
                     turn.servings.push(Serving { to, from, count });
                 }
@@ -312,6 +318,10 @@ impl EngineThread {
         for (blocks, tie) in turn.adoptions {
             // Asked again in time.
             let _full = self.ledger.try_send(LedgerWork::Adopt(blocks, tie));
+        }
+        for block in turn.mends {
+            // The ledger tells what it misses until it has it.
+            let _full = self.ledger.try_send(LedgerWork::Mend(block));
         }
         for clients in turn.look_ups {
             // Asked again at the next full check.

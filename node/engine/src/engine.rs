@@ -160,6 +160,7 @@ impl Engine {
                 }
             }
             Input::Adoption(adoption) => self.on_adoption(adoption),
+            Input::Missing { height } => self.replication.on_missing(height),
             Input::Executed { statement, nonces } => {
                 self.replication.on_executed(statement, &nonces, &mut self.pool);
                 self.monitor.executed();
@@ -200,6 +201,7 @@ impl Engine {
         self.views.iterate(&self.replication, &self.context, out);
         let heads = self.peer_heads();
         self.replication.catch_up_tick(&heads, &self.context, out);
+        self.replication.mending_tick(&heads, out);
         self.conflict_tick(out);
         let reports = self.reports_for_new_view();
         self.replication.want_bodies(&reports, &self.context, out);
@@ -273,6 +275,7 @@ impl Engine {
             Message::Fetch { from: first, count } => self.serve(from, first, count, out),
             Message::Blocks(blocks) => {
                 self.look_for_conflict(from, &blocks, out);
+                self.replication.mend(&blocks, out);
                 let context = &self.context;
                 if self.replication.on_blocks(from, blocks, context, out) {
                     let heads = self.peer_heads();

@@ -53,6 +53,12 @@ pub enum Input {
         /// The last floor of ballots in the journal; 0 if there is none.
         floor: Ballot,
     },
+    /// The ledger found the record of an executed block damaged; told with [`Input::Ledger`] for as long as
+    /// it is. The block is asked of the peers and given to it by [`Effect::Mend`].
+    Missing {
+        /// The highest such height.
+        height: Height,
+    },
     /// What the ledger found when it compared the blocks of [`Effect::Adopt`] with its own. If it gave
     /// up blocks, the engine is made anew instead.
     Adoption(Adoption),
@@ -76,6 +82,7 @@ impl Input {
             | Self::Submitted { .. }
             | Self::Executed { .. }
             | Self::Ledger { .. }
+            | Self::Missing { .. }
             | Self::Nonces { .. }
             | Self::Adoption(_) => false,
         }
@@ -123,6 +130,9 @@ pub enum Effect {
         /// Whether both chains have equal support.
         tie: bool,
     },
+    /// Put this block in the place of the damaged one of [`Input::Missing`], if it is the one that the
+    /// ledger's chain has there.
+    Mend(CertifiedBlock),
     /// Send `to` committed blocks from the ledger, as many as one message holds.
     ServeBlocks {
         /// Who asked.

@@ -134,6 +134,7 @@ mod tests {
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
             | Effect::Adopt { .. }
+            | Effect::Mend(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => None,

@@ -169,6 +169,7 @@ impl Cluster {
                 }
                 Effect::Observed(observation) => self.observations.push((at, observation)),
                 Effect::Adopt { .. } => panic!("{at} would leave the only chain"),
+                Effect::Mend(_) => panic!("no ledger misses a block"),
                 Effect::ServeBlocks { .. } | Effect::Pooled(_) | Effect::LookUpNonces(_) => {}
             }
         }

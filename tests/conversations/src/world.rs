@@ -379,12 +379,13 @@ impl World {
                 }
                 Effect::ServeBlocks { to, from, count } => {
                     let reader = &self.nodes[index].reader;
-                    let blocks = reader.certified_blocks(from, count as usize, 1 << 20);
-                    let blocks = blocks.map_err(|error| error.to_string())?;
+                    let read = reader.sound_blocks(from, count as usize, 1 << 20);
+                    let (blocks, _) = read.map_err(|error| error.to_string())?;
                     self.send(id, Destination::One(to), Message::Blocks(blocks));
                 }
                 // The ledger's answer would change nothing here: no memory was ever wrong.
                 Effect::LookUpNonces(_) => {}
+                Effect::Mend(_) => return Err(format!("{id} misses a block")),
                 Effect::Adopt { .. } => return Err(format!("{id} would leave its chain")),
                 Effect::Pooled(outcomes) => {
                     for refusal in outcomes.into_iter().filter_map(Result::err) {

@@ -141,6 +141,7 @@ impl Network {
                     self.perform(index, effects);
                 }
                 Effect::Adopt { .. } => panic!("the chain of four correct replicas has split"),
+                Effect::Mend(_) => panic!("no ledger of four correct replicas misses a block"),
                 Effect::Pooled(_) | Effect::Observed(_) => {}
             }
         }

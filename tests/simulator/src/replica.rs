@@ -183,6 +183,7 @@ impl Running {
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
             | Effect::Adopt { .. }
+            | Effect::Mend(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => None,

@@ -26,7 +26,7 @@ const INTACT: ArbitraryStart = ArbitraryStart {
 };
 
 /// Every variable of an engine.
-const VARIABLES: [&str; 52] = [
+const VARIABLES: [&str; 55] = [
     "attest.attested",
     "attest.entries",
     "attest.executed",
@@ -42,6 +42,9 @@ const VARIABLES: [&str; 52] = [
     "engine.ticks",
     "engine.told",
     "links.links",
+    "mending.told",
+    "mending.turn",
+    "mending.waits",
     "monitor.beat",
     "monitor.count",
     "monitor.patience",
@@ -188,6 +191,8 @@ fn arbitrary_starts_of_the_search_that_once_failed_hold() {
     for (seed, replicas) in [
         // A ledger that refused what was in its queue was given all that waited for each of these blocks.
         (107_546, 4),
+        // A damaged row above the head kept a replica from serving the blocks below it.
+        (111_969, 4),
     ] {
         holds(&scenario.plan(seed).replicas(replicas));
     }

@@ -42,6 +42,7 @@ impl Replication {
             want_turn,
             // See below.
             given_again: _,
+            mending: _,
             starving: _,
             lost: _,
         } = self;
@@ -144,6 +145,7 @@ impl Replication {
         });
         garbage.set("replication.given_again", &mut self.given_again, Garbage::flag);
         garbage.set("replication.lost", &mut self.lost, super::Lost::scrambled);
+        self.mending.scramble(garbage);
     }
 
     /// The ballot's new-view is awaited.

@@ -36,6 +36,7 @@ mod laboratory;
 mod ledger;
 mod legality;
 mod lost;
+mod mending;
 mod new_view;
 mod retransmit;
 mod slot;
@@ -57,6 +58,7 @@ use crate::conflict::Own;
 use crate::view::{Claims, Voting};
 use catch_up::CatchUp;
 use lost::Lost;
+use mending::Mending;
 use new_view::Starving;
 use slot::Slot;
 
@@ -150,6 +152,7 @@ pub(crate) struct Replication {
     given_again: bool,
     early: Vec<VecDeque<Vote>>,
     catch_up: CatchUp,
+    mending: Mending,
     /// Whose turn it is to be asked for bodies.
     want_turn: usize,
     /// How long the new-view that this primary is to make has waited for blocks.
@@ -206,6 +209,7 @@ impl Replication {
             given_again: false,
             early: vec![VecDeque::new(); context.thresholds().replicas()],
             catch_up: CatchUp::default(),
+            mending: Mending::default(),
             want_turn: 0,
             starving: Starving::default(),
             lost: Lost::default(),

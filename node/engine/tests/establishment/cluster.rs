@@ -173,6 +173,7 @@ impl Cluster {
                 Effect::ServeBlocks { .. }
                 | Effect::LookUpNonces(_)
                 | Effect::Adopt { .. }
+                | Effect::Mend(_)
                 | Effect::Pooled(_)
                 | Effect::Attested(_)
                 | Effect::Observed(_) => {}

@@ -144,6 +144,7 @@ pub(crate) fn words(effects: Vec<Effect>) -> Vec<String> {
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Adopt { .. }
+            | Effect::Mend(_)
             | Effect::LookUpNonces(_) => {}
         }
     }

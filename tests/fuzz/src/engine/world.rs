@@ -231,6 +231,10 @@ impl World {
                 Effect::LookUpNonces(clients) => self.asked = clients,
                 // The last one counts: the engine repeats what it still wants.
                 Effect::Adopt { blocks, tie } => self.adopting = Some((blocks, tie)),
+                Effect::Mend(block) => {
+                    // From a damaged memory: this ledger misses nothing.
+                    assert!(matches!(self.replica.ledger.mend(&block), Ok(false)));
+                }
                 Effect::Pooled(_) => {}
             }
         }

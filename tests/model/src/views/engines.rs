@@ -100,6 +100,7 @@ fn send(from: usize, effects: Vec<Effect>, count: usize, wire: &mut Wire) {
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
             | Effect::Adopt { .. }
+            | Effect::Mend(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => {}

@@ -206,6 +206,7 @@ fn one_step(replicas: &Replicas, held: Proof, received: Proof) -> Result<Step, S
             | Effect::ServeBlocks { .. }
             | Effect::LookUpNonces(_)
             | Effect::Adopt { .. }
+            | Effect::Mend(_)
             | Effect::Pooled(_)
             | Effect::Attested(_)
             | Effect::Observed(_) => {}

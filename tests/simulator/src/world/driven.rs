@@ -391,6 +391,13 @@ impl Rig<'_> {
         self.world.start(id.index());
     }
 
+    /// The row of an executed height changes on a replica's disk while it runs.
+    pub fn rot(&mut self, id: ReplicaId, column: Column, height: Height, row: Option<Vec<u8>>) {
+        let replica = &mut self.world.replicas[id.index()];
+        (replica.transient, replica.tainted) = (true, true);
+        replica.store.damage(column, &height.0.to_be_bytes(), row);
+    }
+
     /// What a replica keeps of what others decide about.
     ///
     /// # Panics

@@ -125,6 +125,7 @@ impl World<'_> {
             Effect::Execute(block) => self.decided(replica, block),
             Effect::LookUpNonces(clients) => self.look_up(replica, &clients),
             Effect::Adopt { blocks, tie } => self.adopt(replica, &blocks, tie),
+            Effect::Mend(block) => self.mend(replica, &block),
             Effect::ServeBlocks { to, from, count } => self.serve(replica, to, from, count),
             Effect::Pooled(outcomes) => {
                 for outcome in outcomes {
@@ -247,7 +248,7 @@ impl World<'_> {
     pub(super) fn tell_head(&mut self, replica: usize) {
         let incarnation = self.replicas[replica].incarnation;
         let Some(running) = &self.replicas[replica].running else { return };
-        let head = Box::new(engine_head(&running.ledger));
+        let head = Box::new((engine_head(&running.ledger), running.ledger.missing()));
         let floor = self.replicas[replica].store.floor();
         let told = Event::Head { replica, incarnation, head, floor };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
@@ -297,10 +298,11 @@ impl World<'_> {
     fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
         let Some(running) = &self.replicas[replica].running else { return };
         let count = (count as usize).min(hard::FETCH_BLOCKS_MAX);
-        let blocks = running.reader.certified_blocks(from, count, hard::FETCH_BYTES_MAX);
-        match blocks {
-            Ok(blocks) if blocks.is_empty() => {}
-            Ok(blocks) => {
+        let read = running.reader.sound_blocks(from, count, hard::FETCH_BYTES_MAX);
+        let damaged = read.as_ref().ok().and_then(|(_, damaged)| *damaged);
+        match read {
+            Ok((blocks, _)) if blocks.is_empty() => {}
+            Ok((blocks, _)) => {
                 let to = daruma_engine::Destination::One(to);
                 let heights = blocks.iter().map(|block| block.certificate.height);
                 let reader = &running.reader;
@@ -312,6 +314,48 @@ impl World<'_> {
             Err(error) => {
                 let what = format!("reading blocks from {from}: {error}");
                 self.broken((Invariant::Refused, what));
+            }
+        }
+        if let Some(height) = damaged {
+            self.check_height(replica, height);
+        }
+    }
+
+    /// The ledger looks at a record that could not be served.
+    fn check_height(&mut self, replica: usize, height: Height) {
+        let Replica { id, correct, tainted, .. } = self.replicas[replica];
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        match running.ledger.check_height(height) {
+            Ok(repairs) if repairs.is_empty() => {}
+            Ok(repairs) if tainted || !correct => {
+                self.stats.count("ledger: damaged record found");
+                self.trace.of(self.now_us, id, || format!("finds on its disk: {repairs:?}"));
+                self.tell_head(replica);
+            }
+            Ok(repairs) => {
+                let what = format!("of the undamaged ledger of {id} were repaired: {repairs:?}");
+                self.broken((Invariant::Refused, what));
+            }
+            Err(error) => {
+                self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
+            }
+        }
+    }
+
+    /// A block takes the place of a damaged one, if it is the one that was there.
+    fn mend(&mut self, replica: usize, block: &CertifiedBlock) {
+        let (id, height) = (self.replicas[replica].id, block.certificate.height);
+        let Some(running) = &mut self.replicas[replica].running else { return };
+        match running.ledger.mend(block) {
+            Ok(mended) => {
+                if mended {
+                    self.stats.count("ledger: damaged record replaced");
+                }
+                self.trace.of(self.now_us, id, || format!("mends height {height}: {mended}"));
+                self.tell_head(replica);
+            }
+            Err(error) => {
+                self.broken((Invariant::Refused, format!("the ledger of {id}: {error}")));
             }
         }
     }

@@ -114,7 +114,7 @@ pub(crate) enum Event {
     Head {
         replica: usize,
         incarnation: u32,
-        head: Box<EngineHead>,
+        head: Box<(EngineHead, Option<Height>)>,
         floor: Ballot,
     },
     /// The engine hears of nonces that it asked for.
@@ -402,7 +402,11 @@ impl<'a> World<'a> {
             Event::TellHead { replica, incarnation } => self.tell_head_again(replica, incarnation),
             Event::Head { replica, incarnation, head, floor } => {
                 if self.lives(replica, incarnation) {
-                    self.step(replica, Input::Ledger { head: *head, floor });
+                    let (head, missing) = *head;
+                    self.step(replica, Input::Ledger { head, floor });
+                    if let Some(height) = missing {
+                        self.step(replica, Input::Missing { height });
+                    }
                 }
             }
             Event::Nonces { replica, incarnation, read } => {
