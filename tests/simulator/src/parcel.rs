@@ -11,7 +11,8 @@ pub(crate) struct Parcel {
     from: ReplicaId,
     /// The kind's name as a number, for the fingerprint.
     tag: u64,
-    /// Whether a memory that was spoiled shortly before may have made it.
+    /// Whether a memory that was spoiled shortly before may have made it, or it was on a link in the arbitrary
+    /// state that a run began with.
     doubtful: bool,
     content: Content,
 }

@@ -45,6 +45,9 @@ pub(crate) struct Replica {
     pub(crate) spoiled: bool,
     /// So many of its ticks it has yet to heal from that.
     pub(crate) healing_ticks: u32,
+    /// So many of its ticks it may yet say what memory made up: until it looked at all that it holds, and what
+    /// it said before that is on its way.
+    pub(crate) unchecked_ticks: u32,
     /// Counts starts and crashes, so that events of an earlier life are known as such.
     pub(crate) incarnation: u32,
     /// Its wall clock at the start of the run.

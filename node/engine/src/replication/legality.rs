@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use daruma_types::{Ballot, Certificate, Hash, HeadClaim, Header, ReplicaId, VoteKind, limits};
 
 use super::ledger::RECENT_TELLINGS;
-use super::{BODIES_MAX, EARLY_VOTES_MAX, Replication, TRAIL_MAX, Tip};
+use super::{BODIES_MAX, EARLY_VOTES_MAX, Replication, TRAIL_MAX, Tip, slot};
 use crate::Illegal;
 use crate::config::Context;
 use crate::outbox::Outbox;
 
-/// Votes checked again at one full check: some milliseconds of work. Lower heights come first, so
+/// Votes, and transactions of accepted blocks, checked again at one full check: some milliseconds of work. Lower heights come first, so
 /// that what stands in the way is found.
 const CHECKED_AT_ONCE: usize = 512;
 
@@ -36,6 +36,7 @@ impl Replication {
         self.repair_head(full, context, out);
         self.repair_bodies(full, context, out);
         if full {
+            self.repair_accepted(context, out);
             self.repair_signatures(context, out);
         }
         self.repair_slots(context, out);
@@ -106,6 +107,25 @@ impl Replication {
         }
         let head = self.head.height;
         self.bodies.retain(|_, block| block.header.height > head);
+    }
+
+    /// Drops accepted blocks, not prepared yet, with an operation that no client signed: their votes are
+    /// for the hash, which says nothing of the clients' signatures, and whoever is given them refuses them.
+    fn repair_accepted(&mut self, context: &Context, out: &mut Outbox) {
+        let unprepared = self.slots.values().filter(|slot| slot.prepared.is_none());
+        let accepted = unprepared.filter_map(|slot| slot.accepted);
+        let (mut left, mut forged) = (CHECKED_AT_ONCE, Vec::new());
+        for hash in accepted {
+            let Some(block) = self.bodies.get(&hash).filter(|_| left > 0) else { continue };
+            left = left.saturating_sub(block.transactions.len());
+            if !slot::are_signed(block, context) {
+                forged.push(hash);
+            }
+        }
+        if !forged.is_empty() {
+            out.repaired(Illegal::OutOfBounds("bodies"));
+            self.bodies.retain(|hash, _| !forged.contains(hash));
+        }
     }
 
     /// Drops what is held in slots and not truly signed.

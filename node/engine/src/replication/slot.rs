@@ -9,7 +9,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use daruma_types::{
-    Ballot, Block, Certificate, Hash, Height, ReplicaId, Signature, SignerSet, Vote, VoteKind,
+    Ballot, Block, Certificate, Hash, Height, ReplicaId, Signature, SignerSet, Transaction, Vote,
+    VoteKind,
 };
 
 use crate::config::Context;
@@ -38,11 +39,15 @@ impl Candidate {
                 .block
                 .verify_shape(chain, limits.block_transactions_max, limits.block_bytes_max)
                 .is_ok()
-            && self.block.transactions.iter().all(|transaction| {
-                let bytes_max = limits.operation_bytes_max;
-                transaction.verify(chain, bytes_max, context.verifier.as_ref()).is_ok()
-            })
+            && are_signed(&self.block, context)
     }
+}
+
+/// Whether clients signed all operations of a block.
+pub(super) fn are_signed(block: &Block, context: &Context) -> bool {
+    let (chain, bytes_max) = (context.committee.chain(), context.chain.operation_bytes_max);
+    let signed = |t: &Transaction| t.verify(chain, bytes_max, context.verifier.as_ref()).is_ok();
+    block.transactions.iter().all(signed)
 }
 
 /// One vote held.

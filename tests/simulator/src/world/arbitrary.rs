@@ -243,6 +243,7 @@ impl World<'_> {
             );
             self.replicas[replica].transient = true;
             self.replicas[replica].tainted = true;
+            self.replicas[replica].unchecked_ticks = self.ticks_to_check();
             if let Some(running) = &mut self.replicas[replica].running {
                 running.engine.scramble(&mut garbage);
             }
@@ -301,7 +302,8 @@ impl World<'_> {
                             Garbage::new(seed, scope, values, dictionary, replicas).message(from)
                         }
                     };
-                    let parcel = Rc::new(Parcel::new(from, message, &self.door()));
+                    let parcel = Parcel::new(from, message, &self.door()).doubtful(true);
+                    let parcel = Rc::new(parcel);
                     let at_us = self.now_us + random.random_range(0..UNIT_US);
                     self.queue.push(at_us, Event::Deliver { to, parcel, berth: None, round: 0 });
                 }

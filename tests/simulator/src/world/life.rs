@@ -246,8 +246,10 @@ impl World<'_> {
         let id = self.replicas[replica].id;
         let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
         self.step(replica, Input::Tick { now_ms });
-        let healing = &mut self.replicas[replica].healing_ticks;
-        *healing = healing.saturating_sub(1);
+        let Replica { healing_ticks, unchecked_ticks, .. } = &mut self.replicas[replica];
+        for ticks in [healing_ticks, unchecked_ticks] {
+            *ticks = ticks.saturating_sub(1);
+        }
         self.check_held(replica);
         if let Some((twins, _)) = self.twins.get_mut(&id)
             && replica == id.index()

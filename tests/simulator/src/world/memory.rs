@@ -41,16 +41,22 @@ impl World<'_> {
 
     /// All that a replica's process holds beside its disk gets arbitrary values; nothing if it is down.
     pub(super) fn scramble(&mut self, replica: usize, garbage: &mut Garbage<'_>) {
+        let ticks = self.ticks_to_check();
         let spoiled = &mut self.replicas[replica];
         if spoiled.running.is_none() {
             return;
         }
         spoiled.spoiled = true;
-        spoiled.healing_ticks = self.plan.local.full_check_ticks + AFTER_FULL_CHECK_TICKS;
+        (spoiled.healing_ticks, spoiled.unchecked_ticks) = (ticks, ticks);
         self.forget_driver(replica);
         if let Some(running) = &mut self.replicas[replica].running {
             running.engine.scramble(garbage);
         }
+    }
+
+    /// Ticks after which a memory that was set holds nothing wrong any more that it says.
+    pub(super) const fn ticks_to_check(&self) -> u32 {
+        self.plan.local.full_check_ticks + AFTER_FULL_CHECK_TICKS
     }
 
     /// Whether this replica's memory was spoiled a short while ago: what it says may be wrong still. It heals

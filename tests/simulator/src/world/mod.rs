@@ -347,6 +347,7 @@ impl<'a> World<'a> {
             tainted: false,
             spoiled: false,
             healing_ticks: 0,
+            unchecked_ticks: 0,
             store: Arc::new(MemoryStore::new()),
             running: None,
             incarnation: 0,

@@ -21,8 +21,8 @@ impl World<'_> {
     /// A replica's engine sends a message.
     pub(super) fn send(&mut self, from: usize, to: Destination, message: Message) {
         let id = self.replicas[from].id;
-        let doubtful = self.is_healing(from);
-        let parcel = Rc::new(Parcel::new(id, message, &self.door()).doubtful(doubtful));
+        let unchecked = self.replicas[from].unchecked_ticks > 0;
+        let parcel = Rc::new(Parcel::new(id, message, &self.door()).doubtful(unchecked));
         let bytes = self.check_encoding(parcel.message());
         if let Some(history) = &mut self.history {
             history.note(id, parcel.message());
@@ -31,12 +31,12 @@ impl World<'_> {
             notes.hear(id, parcel.message());
         }
         // What every door refuses is no statement: whether it may be sent is judged where it arrives.
-        let said = parcel.checked().is_ok() || !doubtful;
+        let said = parcel.checked().is_ok() || !unchecked;
         if self.replicas[from].correct && said {
             let sound = self.checkers.sent(id, parcel.message());
             // What a faulty memory says is not this replica's fault, and within the budget not the others'.
             match sound {
-                Err((invariant, what)) if doubtful => {
+                Err((invariant, what)) if self.is_healing(from) => {
                     self.trace.line(self.now_us, || format!("after a fault of memory: {what}"));
                     self.stats.count(invariant.name());
                 }

@@ -161,6 +161,24 @@ fn a_slots_certificate_that_nobody_signed_is_dropped() {
 }
 
 #[test]
+fn an_accepted_block_with_an_operation_that_no_client_signed_is_dropped_unless_it_is_prepared() {
+    for prepared in [false, true] {
+        let mut sound = Sound::new();
+        let mut forged = sound.first.clone();
+        forged.transactions[0].signature = FORGED;
+        let hash = forged.hash();
+        assert_eq!(hash, sound.first.hash(), "the hash says nothing of signatures");
+        if prepared {
+            let certificate = certificate(VoteKind::Prepare, 0, &forged);
+            sound.replication.slots.get_mut(&Height(1)).unwrap().prepared = Some(certificate);
+        }
+        sound.replication.bodies.insert(hash, Arc::new(forged));
+        let _found = sound.tick(0, true);
+        assert_eq!(sound.replication.bodies.contains_key(&hash), prepared);
+    }
+}
+
+#[test]
 fn a_proposal_that_the_primary_never_made_is_dropped() {
     let mut sound = Sound::new();
     let second = block(2, sound.first.hash());
