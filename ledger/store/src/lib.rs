@@ -9,6 +9,7 @@
 mod backend;
 mod column;
 mod error;
+mod heal;
 mod journal;
 pub mod limits;
 mod memory;
@@ -23,6 +24,7 @@ mod trust;
 pub use backend::{Backend, Batch, Row, Rows, Sync};
 pub use column::{Class, Column};
 pub use error::StoreError;
+pub use heal::{Heal, HealComponent, HealRecord, check_heals, row_digest};
 pub use journal::{CleanJournal, JournalFault};
 pub use memory::{Memory, MemoryStore};
 #[cfg(feature = "rocks")]

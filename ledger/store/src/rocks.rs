@@ -98,7 +98,8 @@ fn column_options(column: Column, cache: &Cache) -> Options {
         | Column::Journal
         | Column::Attestations
         | Column::Meta
-        | Column::Quarantine => DBCompressionType::Lz4,
+        | Column::Quarantine
+        | Column::HealLog => DBCompressionType::Lz4,
     });
     options
 }

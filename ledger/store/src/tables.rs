@@ -9,6 +9,7 @@ use daruma_types::{
 };
 
 use crate::error::{Promised, decode_row};
+use crate::heal::{Heal, HealRecord, HealTail};
 use crate::journal::{self, CleanJournal, Marks, Settled};
 use crate::limits::{LONE_REFUSALS_MAX, QUARANTINE_ROWS_MAX};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
@@ -28,14 +29,16 @@ pub const CHAIN: &[u8] = b"chain";
 pub struct Tables<B> {
     backend: B,
     marks: Mutex<Marks>,
+    heals: Mutex<HealTail>,
 }
 
 impl<B: Backend> Tables<B> {
-    /// The store in `backend`, with the journal's marks read from it.
+    /// The store in `backend`, with the journal's marks, and where the heal log stands, read from it.
     #[must_use]
     pub fn over(backend: B) -> Self {
-        let marks = Marks::of(&journal::recover(&backend).journal);
-        Self { backend, marks: Mutex::new(marks) }
+        let marks = Mutex::new(Marks::of(&journal::recover(&backend).journal));
+        let heals = Mutex::new(HealTail::of(&backend));
+        Self { backend, marks, heals }
     }
 
     pub(crate) const fn backend(&self) -> &B {
@@ -45,6 +48,12 @@ impl<B: Backend> Tables<B> {
     /// Reads the marks again, after the rows were changed behind the store's back.
     pub(crate) fn reload(&self) {
         *self.marks() = Marks::of(&journal::recover(&self.backend).journal);
+        *self.heals() = HealTail::of(&self.backend);
+    }
+
+    fn heals(&self) -> MutexGuard<'_, HealTail> {
+        // Replaced whole, after the write, as the marks are.
+        self.heals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
@@ -301,6 +310,46 @@ impl<B: Backend> Store for Tables<B> {
             return Ok(());
         }
         self.backend.write(batch, Sync::Yes)
+    }
+
+    fn note_heals(&self, heals: &[Heal]) -> Result<(), StoreError> {
+        let Some(first) = heals.first() else { return Ok(()) };
+        // What is lost at the end of the log must be replaced before anything is joined to it.
+        self.mend_heal_log(first.at_ms)?;
+        let mut tail = self.heals();
+        let mut next = tail.clone();
+        let mut batch = Batch::default();
+        heals.iter().for_each(|heal| next.append(heal, &mut batch));
+        self.backend.write(batch, Sync::Yes)?;
+        *tail = next;
+        Ok(())
+    }
+
+    fn mend_heal_log(&self, at_ms: u64) -> Result<u64, StoreError> {
+        let mut tail = self.heals();
+        let mut next = tail.clone();
+        let mut batch = Batch::default();
+        let wrong = next.mend(&self.backend, at_ms, &mut batch)?;
+        self.mend(batch)?;
+        *tail = next;
+        Ok(wrong)
+    }
+
+    fn heal_bounds(&self) -> (u64, u64) {
+        self.heals().bounds()
+    }
+
+    fn heal_faults(&self) -> Vec<(Vec<u8>, &'static str)> {
+        self.heals().faults()
+    }
+
+    fn heals_before(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HealRecord>, StoreError> {
+        let tail = self.heals().clone();
+        tail.page(&self.backend, before, limit)
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot + '_> {
