@@ -35,7 +35,7 @@ mod proof;
 mod reader;
 mod tree;
 
-pub use daruma_store::Trust;
+pub use daruma_store::{HealRecord, Trust};
 pub use error::LedgerError;
 pub use keys::StateKey;
 pub use ledger::{Executed, HeadInfo, Ledger};

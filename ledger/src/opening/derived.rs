@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use daruma_store::{Batch, Column, HEAD, Head, Location};
 use daruma_types::{Block, Hash, Height, Receipt, Statement, codec, merkle_root};
 
-use super::{Depth, Found, Opening, Remedy, found, height_of, key};
+use super::{Concerned, Depth, Found, Opening, Remedy, found, height_of, key};
 use crate::LedgerError;
 
 impl Opening {
@@ -18,20 +18,21 @@ impl Opening {
             // Checked before.
             let Ok(block) = self.block(height)? else { return Ok(false) };
             if let Err((column, why)) = self.results(&block)? {
-                self.repaired(height, column, why, Remedy::Rebuilt);
+                let key = key(height);
+                self.repaired(height, column, Concerned::Row(&key), why, Remedy::Rebuilt);
                 return Ok(false);
             }
             match self.index(&block)? {
                 Ok(first) => names += first,
-                Err((column, why)) => {
-                    self.repaired(height, column, why, Remedy::Rebuilt);
+                Err((column, name, why)) => {
+                    self.repaired(height, column, Concerned::Row(&name.0), why, Remedy::Rebuilt);
                     indexed = false;
                 }
             }
             self.check_state_certificate(height)?;
         }
         if let Err(why) = self.head_row()? {
-            self.repaired(head, Column::Meta, why, Remedy::Rebuilt);
+            self.repaired(head, Column::Meta, Concerned::Row(HEAD), why, Remedy::Rebuilt);
             self.write_head()?;
         }
         if indexed && self.depth == Depth::Whole && !self.no_strangers(head, names)? {
@@ -87,9 +88,10 @@ impl Opening {
         if found(held)?.is_err() || self.attested(height)?.is_some() {
             return Ok(());
         }
-        self.repaired(height, Column::Attestations, "do not verify", Remedy::Removed);
+        let (key, what) = (key(height), "do not verify");
+        self.repaired(height, Column::Attestations, Concerned::Row(&key), what, Remedy::Removed);
         let mut batch = Batch::default();
-        batch.delete(Column::Attestations, key(height));
+        batch.delete(Column::Attestations, key);
         Ok(self.store().mend(batch)?)
     }
 
@@ -128,11 +130,12 @@ impl Opening {
 
     /// That a block and its transactions are found by their names, and how many of these stand in it
     /// first.
-    fn index(&self, block: &Block) -> Result<Result<u64, (Column, String)>, LedgerError> {
-        match found(self.store().header(&block.hash()))? {
+    fn index(&self, block: &Block) -> Result<Result<u64, (Column, Hash, String)>, LedgerError> {
+        let hash = block.hash();
+        match found(self.store().header(&hash))? {
             Ok(header) if header == block.header => {}
-            Ok(_) => return Ok(Err((Column::Headers, "is another block's".into()))),
-            Err(why) => return Ok(Err((Column::Headers, why))),
+            Ok(_) => return Ok(Err((Column::Headers, hash, "is another block's".into()))),
+            Err(why) => return Ok(Err((Column::Headers, hash, why))),
         }
         let chain = self.ledger.chain();
         let mut first = 0;
@@ -140,11 +143,11 @@ impl Opening {
             let name = transaction.hash(chain);
             let location = match found(self.store().transaction(&name))? {
                 Ok(location) => location,
-                Err(why) => return Ok(Err((Column::Transactions, why))),
+                Err(why) => return Ok(Err((Column::Transactions, name, why))),
             };
             if !self.stands(&name, location, block)? {
                 let why = "is not where the index says".into();
-                return Ok(Err((Column::Transactions, why)));
+                return Ok(Err((Column::Transactions, name, why)));
             }
             first += u64::from(location == Location { height: block.header.height, index });
         }
@@ -179,7 +182,8 @@ impl Opening {
         }
         let mut batch = Batch::default();
         for (column, key) in strangers {
-            self.repaired(head, column, "has a row of no block", Remedy::Removed);
+            let what = "has a row of no block";
+            self.repaired(head, column, Concerned::Row(&key), what, Remedy::Removed);
             batch.delete(column, key);
         }
         self.store().mend(batch)?;
@@ -190,7 +194,8 @@ impl Opening {
                 Ok(())
             })?;
             if found != expected {
-                self.repaired(head, column, "has a row of no block", Remedy::Rebuilt);
+                let what = "has a row of no block";
+                self.repaired(head, column, Concerned::Table, what, Remedy::Rebuilt);
                 return Ok(false);
             }
         }

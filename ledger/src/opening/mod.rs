@@ -28,6 +28,7 @@ use daruma_automaton_api::DynAutomaton;
 use daruma_store::{
     Batch, CHAIN, Class, Column, HEAD, Head, Store, StoreError, Trust,
     limits::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX},
+    row_digest,
 };
 use daruma_types::{Block, ChainId, Hash, HeadClaim, Height, Statement, codec};
 
@@ -69,6 +70,23 @@ pub struct LedgerRepair {
     pub found: String,
     /// What was done.
     pub remedy: Remedy,
+    /// The row's key, where one row is concerned.
+    pub row: Option<Vec<u8>>,
+    /// Digest of the row as it was found ([`daruma_store::row_digest`]); none if it was missing or could
+    /// not be read.
+    pub before: Option<Hash>,
+    /// The same of the row that was there when the opening was done. Where the whole state is concerned,
+    /// its root.
+    pub after: Option<Hash>,
+}
+
+/// Which row a repair is about.
+#[derive(Debug, Clone, Copy)]
+enum Concerned<'a> {
+    /// The one of this key.
+    Row(&'a [u8]),
+    /// The table as a whole.
+    Table,
 }
 
 /// Rows read at once while a table is checked or cleared.
@@ -117,6 +135,7 @@ pub(crate) fn open(
     let mut opening = Opening { ledger, depth, repairs: Vec::new() };
     opening.check_chain()?;
     opening.check()?;
+    opening.see_what_is_there_now();
     Ok((opening.ledger, opening.repairs))
 }
 
@@ -125,11 +144,40 @@ impl Opening {
         self.ledger.store.as_ref()
     }
 
-    fn repaired(&mut self, height: Height, column: Column, found: impl Into<String>, by: Remedy) {
+    /// Notes a repair that is about to be made.
+    fn repaired(
+        &mut self,
+        height: Height,
+        column: Column,
+        row: Concerned<'_>,
+        found: impl Into<String>,
+        remedy: Remedy,
+    ) {
         // A disk that is damaged all over needs no list of every row.
         if self.repairs.len() < limits::REPAIRS_TOLD_MAX {
-            let found = found.into();
-            self.repairs.push(LedgerRepair { height, column, found, remedy: by });
+            let (found, after) = (found.into(), None);
+            let (row, before) = match row {
+                Concerned::Row(key) => (Some(key.to_vec()), self.digest(column, key)),
+                Concerned::Table => (None, None),
+            };
+            self.repairs.push(LedgerRepair { height, column, found, remedy, row, before, after });
+        }
+    }
+
+    fn digest(&self, column: Column, key: &[u8]) -> Option<Hash> {
+        self.store().row(column, key).ok().flatten().map(|row| row_digest(&row))
+    }
+
+    /// Says of each repair what it came to.
+    fn see_what_is_there_now(&mut self) {
+        let root = self.ledger.head().statement.state_root;
+        for mut repair in std::mem::take(&mut self.repairs) {
+            repair.after = match (&repair.row, repair.column) {
+                (Some(key), column) => self.digest(column, key),
+                (None, Column::State | Column::Tree) => Some(root),
+                (None, _) => None,
+            };
+            self.repairs.push(repair);
         }
     }
 
@@ -153,7 +201,7 @@ impl Opening {
         let (Ok(why) | Err(why)) = noted.map(|chain| format!("says {chain}"));
         // In a new store it is missing.
         if ours || why != "is missing" {
-            self.repaired(Height(0), Column::Meta, why, Remedy::Rebuilt);
+            self.repaired(Height(0), Column::Meta, Concerned::Row(CHAIN), why, Remedy::Rebuilt);
         }
         let mut batch = Batch::default();
         batch.put(Column::Meta, CHAIN, codec::encode(&own));
@@ -231,7 +279,7 @@ impl Opening {
             }
             Some(_) => {
                 let found = format!("said {executed}; the chain is sound up to {sound}");
-                self.repaired(sound, Column::Meta, found, Remedy::Lowered);
+                self.repaired(sound, Column::Meta, Concerned::Row(HEAD), found, Remedy::Lowered);
                 self.start_again()?;
             }
             None if self.nothing_noted()? => {}
@@ -249,11 +297,12 @@ impl Opening {
         };
         let Some(head) = self.last_statement()? else {
             if why != "is missing" {
-                self.repaired(Height(0), Column::Meta, why, Remedy::Removed);
+                let row = Concerned::Row(HEAD);
+                self.repaired(Height(0), Column::Meta, row, why, Remedy::Removed);
             }
             return Ok(None);
         };
-        self.repaired(head.height, Column::Meta, why, Remedy::Rebuilt);
+        self.repaired(head.height, Column::Meta, Concerned::Row(HEAD), why, Remedy::Rebuilt);
         let mut batch = Batch::default();
         batch.put(Column::Meta, HEAD, codec::encode(&head));
         self.store().mend(batch)?;
@@ -375,7 +424,7 @@ impl Opening {
         let (after, next) = (self.ledger.head().claim.height, before.next());
         if after > before {
             let found = format!("nothing executed from {next} up to {after}");
-            self.repaired(after, Column::State, found, Remedy::Rebuilt);
+            self.repaired(after, Column::State, Concerned::Table, found, Remedy::Rebuilt);
         }
         // What lies there and is not sound must not be served or believed.
         self.check_records(after.next(), after.next())?;

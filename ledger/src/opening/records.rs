@@ -5,7 +5,7 @@ use std::sync::Arc;
 use daruma_store::{Batch, Column};
 use daruma_types::{Block, Certificate, CertifiedBlock, Hash, Height, VoteKind, limits as hard};
 
-use super::{Found, Opening, Remedy, found, key};
+use super::{Concerned, Found, Opening, Remedy, found, key};
 use crate::LedgerError;
 
 impl Opening {
@@ -91,8 +91,10 @@ impl Opening {
         let mut batch = Batch::default();
         let mut bad = |opening: &mut Self, column: Column, why: &str| {
             if why != "is missing" {
-                opening.quarantine(column, &key(height), &mut batch)?;
-                opening.repaired(height, column, why, Remedy::Quarantined);
+                let key = key(height);
+                opening.quarantine(column, &key, &mut batch)?;
+                let row = Concerned::Row(&key);
+                opening.repaired(height, column, row, why, Remedy::Quarantined);
             }
             Ok::<(), LedgerError>(())
         };

@@ -3,7 +3,7 @@
 use daruma_store::{Batch, Column, StoreError};
 use daruma_types::{Hash, Height};
 
-use super::{Depth, Opening, ROWS_AT_ONCE, Remedy, after};
+use super::{Concerned, Depth, Opening, ROWS_AT_ONCE, Remedy, after};
 use crate::tree::{Changes, Hashing, Page, Pages, Path, Slot, StateTree, value_hash};
 use crate::{LedgerError, StateKey, limits};
 
@@ -30,7 +30,7 @@ impl Opening {
             }
             (Seen::All(_) | Seen::Part, Seen::All(_) | Seen::Part) => return Ok(true),
         };
-        self.repaired(head.height, why.0, why.1, Remedy::Rebuilt);
+        self.repaired(head.height, why.0, Concerned::Table, why.1, Remedy::Rebuilt);
         self.grow_tree(head.height, head.state_root)
     }
 
@@ -148,7 +148,8 @@ impl Opening {
             }
         };
         if grown == root {
-            self.repaired(head, Column::Tree, "was made again from the state", Remedy::Rebuilt);
+            let what = "was made again from the state";
+            self.repaired(head, Column::Tree, Concerned::Table, what, Remedy::Rebuilt);
         }
         Ok(grown == root)
     }

@@ -3,6 +3,7 @@
 mod chain;
 mod dev;
 mod error;
+mod heal_log;
 mod keys;
 mod operations;
 mod output;
@@ -48,6 +49,8 @@ enum Command {
     Query(query::Arguments),
     /// Show where the replicas stand.
     Status(status::Arguments),
+    /// Show what a replica repaired by itself.
+    HealLog(heal_log::Arguments),
     /// Search for a fault in simulated networks.
     #[cfg(feature = "simulate")]
     Simulate(simulate::Arguments),
@@ -69,6 +72,7 @@ impl Cli {
             Command::Tx(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Query(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Status(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::HealLog(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
             Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }

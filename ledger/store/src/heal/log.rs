@@ -55,7 +55,8 @@ impl HealTail {
         // A stretch that cannot be read ends it: the salvage that follows copies what is beyond.
         while let Ok(page) = rows.scan(Column::HealLog, b"", &from, HEAL_PAGE_MAX) {
             for (key, row) in &page {
-                let record = sequence_of(key).map(|sequence| (sequence, HealRecord::of_row(sequence, row)));
+                let record =
+                    sequence_of(key).map(|sequence| (sequence, HealRecord::of_row(sequence, row)));
                 match record {
                     Some((sequence, Some(record))) => {
                         let link = Link {
@@ -73,7 +74,9 @@ impl HealTail {
                 }
             }
             match page.last() {
-                Some((last, _)) if page.len() == HEAL_PAGE_MAX => from = [last.as_slice(), &[0]].concat(),
+                Some((last, _)) if page.len() == HEAL_PAGE_MAX => {
+                    from = [last.as_slice(), &[0]].concat()
+                }
                 Some(_) | None => break,
             }
         }
@@ -107,7 +110,8 @@ impl HealTail {
                 let found = link.map(|link| link.digest).or_else(|| bad.get(&sequence).copied());
                 gap = gap.saturating_add(1);
                 // Below the lowest row nothing is lost but what was pruned.
-                let below = sound.range(..sequence).next().is_some() || bad.range(..sequence).next().is_some();
+                let below = sound.range(..sequence).next().is_some()
+                    || bad.range(..sequence).next().is_some();
                 if gap > HEAL_GAP_MAX || (found.is_none() && !below) {
                     break;
                 }
@@ -123,9 +127,12 @@ impl HealTail {
             first = end;
         }
         let outside = |sequence: &u64| !(first..next).contains(sequence);
-        strays.extend(sound.keys().chain(bad.keys()).filter(|s| outside(s)).map(|s| key(*s).to_vec()));
+        strays.extend(
+            sound.keys().chain(bad.keys()).filter(|s| outside(s)).map(|s| key(*s).to_vec()),
+        );
         lost.reverse();
-        let last = newest.and_then(|newest| sound.get(&newest)).map(|link| link.hash).unwrap_or_default();
+        let last =
+            newest.and_then(|newest| sound.get(&newest)).map(|link| link.hash).unwrap_or_default();
         Self { first, next, last, lost, strays }
     }
 
@@ -137,7 +144,11 @@ impl HealTail {
     /// What was found wrong when the log was read: each place, with what is wrong there.
     pub(crate) fn faults(&self) -> Vec<(Vec<u8>, &'static str)> {
         let lost = self.lost.iter().map(|lost| {
-            let why = if lost.found.is_some() { "is not the record that was written" } else { "is missing" };
+            let why = if lost.found.is_some() {
+                "is not the record that was written"
+            } else {
+                "is missing"
+            };
             (key(lost.sequence).to_vec(), why)
         });
         lost.chain(self.strays.iter().map(|key| (key.clone(), "is no record of the log"))).collect()

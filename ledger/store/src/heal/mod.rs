@@ -12,6 +12,8 @@ mod log;
 
 pub(crate) use log::HealTail;
 
+use std::time::Duration;
+
 use daruma_types::codec::{self, Decode, Encode};
 use daruma_types::{Hash, HashContext};
 
@@ -113,6 +115,12 @@ impl Heal {
     #[must_use]
     pub fn with_evidence(self, evidence: impl Into<String>) -> Self {
         Self { evidence: evidence.into(), ..self }
+    }
+
+    /// The same, which took so long.
+    #[must_use]
+    pub fn that_took(self, time: Duration) -> Self {
+        Self { took_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX), ..self }
     }
 
     /// The same from one digest to another.
@@ -241,12 +249,16 @@ mod tests {
         assert_eq!(check_heals(&records).len(), 1);
         assert_eq!(check_heals(&records)[0].0, 7);
         records.remove(1);
-        assert_eq!(check_heals(&records), [(7, "does not follow the number of the record before it")]);
+        assert_eq!(
+            check_heals(&records),
+            [(7, "does not follow the number of the record before it")]
+        );
     }
 
     #[test]
     fn a_row_with_one_bit_changed_is_no_record() {
-        let heal = Heal::new(7, HealComponent::Ledger, "found", "done").with_evidence("blocks/0x07");
+        let heal =
+            Heal::new(7, HealComponent::Ledger, "found", "done").with_evidence("blocks/0x07");
         let record = HealRecord { sequence: 3, previous: Hash([1; 32]), heal };
         let row = record.to_row();
         assert_eq!(HealRecord::of_row(3, &row), Some(record));

@@ -12,7 +12,7 @@ use daruma_rpc_server::{
     Accepted, Backend, Config, DetectorStatus, LedgerEvent, LinkStatus, NodeIdentity, PeerInfo,
     Refused, Server, StatusSnapshot, Submission,
 };
-use daruma_store::{MemoryStore, Store};
+use daruma_store::{Heal, HealComponent, MemoryStore, Store};
 use daruma_types::{
     Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Ed25519, Hash, Header,
     Height, MonitorReport, ReplicaId, SecretKey, Signer, SignerSet, SlotLine, StateCertificate,
@@ -112,6 +112,14 @@ impl Chain {
     /// Keeps attestations where all servers find them.
     pub(crate) fn store(&self, certificate: &StateCertificate) {
         self.store.put_state_certificate(certificate).unwrap();
+    }
+
+    /// Notes so many repairs, at 1000 ms and each one ms later.
+    pub(crate) fn note_heals(&self, count: u64) {
+        for at_ms in 1000..1000 + count {
+            let heal = Heal::new(at_ms, HealComponent::Ledger, "a row was damaged", "made again");
+            self.store.note_heals(&[heal]).unwrap();
+        }
     }
 
     /// Keeps attestations of the last block.

@@ -267,11 +267,7 @@ pub(super) fn stranger(
             let row = keys.choose(random).and_then(|key| store.row(column, key).ok().flatten());
             Some((key.to_vec(), row?))
         }
-        Column::State
-        | Column::Tree
-        | Column::Quarantine
-        | Column::Meta
-        | Column::HealLog => {
+        Column::State | Column::Tree | Column::Quarantine | Column::Meta | Column::HealLog => {
             let length = random.random_range(0..12);
             let name = (0..length).map(|_| random.random()).collect();
             Some((name, codec::encode(&number(1, random))))
