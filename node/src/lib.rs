@@ -15,9 +15,11 @@
 //! # }
 //! ```
 
+pub mod audit;
 mod bridge;
 mod builder;
 pub mod config;
+pub mod doctor;
 pub mod keys;
 mod opening;
 

@@ -18,6 +18,8 @@
 //! Each step leaves a store on which the next opening goes on, also if the power fails in between:
 //! while derived rows are made again, the head row says how far they reach.
 
+mod audit;
+mod chain_row;
 mod derived;
 mod records;
 mod state;
@@ -26,11 +28,11 @@ use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_store::{
-    Batch, CHAIN, Class, Column, HEAD, Head, Store, StoreError, Trust,
+    Batch, Class, Column, HEAD, Head, Store, StoreError, Trust,
     limits::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX},
     row_digest,
 };
-use daruma_types::{Block, ChainId, Hash, HeadClaim, Height, Statement, codec};
+use daruma_types::{Hash, HeadClaim, Height, Statement, codec};
 
 use crate::ledger::{HeadInfo, Ledger};
 use crate::tree::StateTree;
@@ -45,6 +47,8 @@ pub enum Depth {
     /// Everything: for a start after damage is suspected.
     Whole,
 }
+
+pub use audit::{Audit, Audited, Finding, audit};
 
 /// What was done about a row that was not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +95,6 @@ enum Concerned<'a> {
 
 /// Rows read at once while a table is checked or cleared.
 const ROWS_AT_ONCE: usize = 1024;
-
-/// Rows read at once while one is looked for, that may be as large as a block.
-const LARGE_ROWS_AT_ONCE: usize = 16;
 
 /// An opening under way.
 struct Opening {
@@ -181,87 +182,6 @@ impl Opening {
         }
     }
 
-    /// The store must be this chain's, or hold nothing that another chain would miss.
-    fn check_chain(&mut self) -> Result<(), LedgerError> {
-        let own = self.ledger.chain();
-        let noted = match found(self.store().row(Column::Meta, CHAIN))? {
-            Ok(bytes) => codec::decode_stored::<ChainId>(&bytes).map_err(|e| e.to_string()),
-            Err(why) => Err(why),
-        };
-        if noted == Ok(own) {
-            return Ok(());
-        }
-        let ours = self.any_row(Column::Certificates, |key, _| match height_of(key) {
-            Some(height) => Ok(self.certified(height)?.is_ok()),
-            None => Ok(false),
-        })?;
-        if !ours && let Some(found) = self.other_chain(noted.clone().ok())? {
-            return Err(LedgerError::OtherChain { found, expected: own });
-        }
-        let (Ok(why) | Err(why)) = noted.map(|chain| format!("says {chain}"));
-        // In a new store it is missing.
-        if ours || why != "is missing" {
-            self.repaired(Height(0), Column::Meta, Concerned::Row(CHAIN), why, Remedy::Rebuilt);
-        }
-        let mut batch = Batch::default();
-        batch.put(Column::Meta, CHAIN, codec::encode(&own));
-        Ok(self.store().mend(batch)?)
-    }
-
-    /// The other chain whose store this is, given which one is noted. The note alone is a row like any
-    /// other, and may be damaged: there must be a block of the chain that it names, which may be one
-    /// that was only voted for, or, where it names none, a block with a certificate for it.
-    fn other_chain(&self, noted: Option<ChainId>) -> Result<Option<ChainId>, LedgerError> {
-        let own = self.ledger.chain();
-        let mut other = None;
-        for column in [Column::Blocks, Column::Journal] {
-            self.any_row(column, |key, row| {
-                let Ok(block) = codec::decode_stored::<Block>(row) else { return Ok(false) };
-                let chain = block.header.chain;
-                let named = match noted {
-                    Some(noted) => chain == noted,
-                    None => {
-                        let certificate = match height_of(key) {
-                            Some(height) => found(self.store().certificate(height))?,
-                            None => Err("is no height".into()),
-                        };
-                        certificate.is_ok_and(|c| c.hash == block.hash())
-                    }
-                };
-                if named && chain != own {
-                    other = Some(chain);
-                }
-                Ok(other.is_some())
-            })?;
-        }
-        Ok(other)
-    }
-
-    /// Whether `holds` does of a row of a table; those after it are not looked at.
-    fn any_row(
-        &self,
-        column: Column,
-        mut holds: impl FnMut(&[u8], &[u8]) -> Result<bool, LedgerError>,
-    ) -> Result<bool, LedgerError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = match self.store().rows(column, &from, LARGE_ROWS_AT_ONCE) {
-                Ok(rows) => rows,
-                Err(StoreError::Damaged { .. }) => return Ok(false),
-                Err(failed) => return Err(failed.into()),
-            };
-            for (key, row) in &rows {
-                if holds(key, row)? {
-                    return Ok(true);
-                }
-            }
-            match rows.last() {
-                Some((last, _)) if rows.len() == LARGE_ROWS_AT_ONCE => from = after(last),
-                Some(_) | None => return Ok(false),
-            }
-        }
-    }
-
     fn check(&mut self) -> Result<(), LedgerError> {
         let noted = self.noted_head()?;
         let executed = noted.map_or(Height(0), |head| head.height);
@@ -288,11 +208,19 @@ impl Opening {
         self.execute_what_is_certified()
     }
 
+    /// The head row, if it names a certified block.
+    fn head_of_row(&self) -> Result<Found<Head>, LedgerError> {
+        Ok(match found(self.store().head())? {
+            Ok(head) if self.is_certified(head.height, &head.hash)? => Ok(head),
+            Ok(head) => Err(format!("names a block at {} that nobody certified", head.height)),
+            Err(why) => Err(why),
+        })
+    }
+
     /// The head row, or what it must have been: then it is written again.
     fn noted_head(&mut self) -> Result<Option<Head>, LedgerError> {
-        let why = match found(self.store().head())? {
-            Ok(head) if self.is_certified(head.height, &head.hash)? => return Ok(Some(head)),
-            Ok(head) => format!("names a block at {} that nobody certified", head.height),
+        let why = match self.head_of_row()? {
+            Ok(head) => return Ok(Some(head)),
             Err(why) => why,
         };
         let Some(head) = self.last_statement()? else {

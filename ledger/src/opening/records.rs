@@ -70,7 +70,7 @@ impl Opening {
     }
 
     /// The hash of the block below `height`, if a certificate tells it.
-    fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
+    pub(super) fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
         match height.previous() {
             Height(0) => Ok(Some(self.ledger.chain().0)),
             below => Ok(self.certificate(below)?.ok().map(|certificate| certificate.hash)),
@@ -83,35 +83,42 @@ impl Opening {
         height: Height,
         below: Option<Hash>,
     ) -> Result<Option<Hash>, LedgerError> {
+        let (wrong, hash) = self.look_at_record(height, below)?;
+        let (key, mut batch) = (key(height), Batch::default());
+        for (column, why) in wrong.into_iter().filter(|(_, why)| why != "is missing") {
+            self.quarantine(column, &key, &mut batch)?;
+            self.repaired(height, column, Concerned::Row(&key), why, Remedy::Quarantined);
+        }
+        self.store().mend(batch)?;
+        Ok(hash)
+    }
+
+    /// What is wrong with the record of `height`, and the hash of its block if nothing is and it lies on
+    /// `below`.
+    pub(super) fn look_at_record(
+        &self,
+        height: Height,
+        below: Option<Hash>,
+    ) -> Result<(Vec<(Column, String)>, Option<Hash>), LedgerError> {
         let (block, certificate) = (self.block(height)?, self.certificate(height)?);
         let fits = match (&block, &certificate) {
             (Ok(block), Ok(certificate)) => certificate.hash == block.hash(),
             (Ok(_) | Err(_), _) => true,
         };
-        let mut batch = Batch::default();
-        let mut bad = |opening: &mut Self, column: Column, why: &str| {
-            if why != "is missing" {
-                let key = key(height);
-                opening.quarantine(column, &key, &mut batch)?;
-                let row = Concerned::Row(&key);
-                opening.repaired(height, column, row, why, Remedy::Quarantined);
-            }
-            Ok::<(), LedgerError>(())
-        };
+        let mut wrong = Vec::new();
         if let Err(why) = &block {
-            bad(self, Column::Blocks, why)?;
+            wrong.push((Column::Blocks, why.clone()));
         } else if !fits {
-            bad(self, Column::Blocks, "is not the certified block")?;
+            wrong.push((Column::Blocks, "is not the certified block".to_owned()));
         }
         if let Err(why) = &certificate {
-            bad(self, Column::Certificates, why)?;
+            wrong.push((Column::Certificates, why.clone()));
         }
-        self.store().mend(batch)?;
         let (Ok(block), Ok(certificate), true) = (block, certificate, fits) else {
-            return Ok(None);
+            return Ok((wrong, None));
         };
         // Two certified blocks that do not lie upon each other: only after more than f faults.
         let lies = below.is_none_or(|below| below == block.header.parent);
-        Ok(lies.then_some(certificate.hash))
+        Ok((wrong, lies.then_some(certificate.hash)))
     }
 }

@@ -14,6 +14,8 @@ mod journal;
 pub mod limits;
 mod memory;
 #[cfg(feature = "rocks")]
+mod read_only;
+#[cfg(feature = "rocks")]
 mod rocks;
 #[cfg(feature = "rocks")]
 mod salvage;
@@ -28,9 +30,11 @@ pub use heal::{Heal, HealComponent, HealRecord, check_heals, row_digest};
 pub use journal::{CleanJournal, JournalFault};
 pub use memory::{Memory, MemoryStore};
 #[cfg(feature = "rocks")]
+pub use read_only::ReadOnly;
+#[cfg(feature = "rocks")]
 pub use rocks::{Rocks, RocksStore};
 #[cfg(feature = "rocks")]
 pub use salvage::{Opened, Salvaged};
 pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
-pub use tables::{CHAIN, HEAD, Tables};
+pub use tables::{CHAIN, HEAD, RESTORED, Tables};
 pub use trust::Trust;

@@ -7,7 +7,7 @@ use daruma_types::{
 };
 
 use crate::heal::{Heal, HealRecord};
-use crate::{Batch, CleanJournal, Column, Row, StoreError, Trust};
+use crate::{Batch, CleanJournal, Column, JournalFault, Row, StoreError, Trust};
 
 /// The last executed block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -97,6 +97,10 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// That the write failed.
     fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError>;
+
+    /// What [`Self::clean_journal`] would drop: each row's key, none for a stretch that cannot be read, and
+    /// why. Writes nothing.
+    fn journal_faults(&self, trust: &Trust) -> Vec<(Vec<u8>, JournalFault)>;
 
     /// Forgets all votes, bodies and prepared certificates, which were for a chain that is given up
     /// (DESIGN 4.2, conflict): reported in a view change, they would lead back to it. View and floor stay.

@@ -10,7 +10,7 @@ use daruma_types::{
 
 use crate::error::{Promised, decode_row};
 use crate::heal::{Heal, HealRecord, HealTail};
-use crate::journal::{self, CleanJournal, Marks, Settled};
+use crate::journal::{self, CleanJournal, JournalFault, Marks, Settled};
 use crate::limits::{LONE_REFUSALS_MAX, QUARANTINE_ROWS_MAX};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Trust};
@@ -23,6 +23,10 @@ const REFUSED: &[u8] = b"refused";
 
 /// The row of [`Column::Meta`] that holds the chain's id.
 pub const CHAIN: &[u8] = b"chain";
+
+/// The row of [`Column::Meta`] that is there if the store was restored from a backup: the backup's height,
+/// and when it was restored, in ms since 1970. The journal may have forgotten votes cast since the backup.
+pub const RESTORED: &[u8] = b"restored";
 
 /// A store over `B`. See [`Store`] for what it promises.
 #[derive(Debug)]
@@ -59,6 +63,15 @@ impl<B: Backend> Tables<B> {
     fn marks(&self) -> MutexGuard<'_, Marks> {
         // Marks are replaced whole, after the write, so a panic elsewhere leaves them sound.
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The head that the journal is judged by.
+    fn settled(&self, trust: &Trust) -> Settled {
+        let height = self.head().ok().flatten().map_or(Height(0), |head| head.height);
+        let certificate = self.certificate(height).ok().flatten();
+        let certificate = certificate.filter(|c| trust.holds(VoteKind::Commit, c));
+        let ballot = certificate.map(|certificate| certificate.ballot).unwrap_or_default();
+        Settled { height, ballot }
     }
 
     /// A damaged row above the head proves nothing: it is written anew with the block.
@@ -170,16 +183,16 @@ impl<B: Backend> Store for Tables<B> {
 
     fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError> {
         let mut marks = self.marks();
-        let height = self.head().ok().flatten().map_or(Height(0), |head| head.height);
-        let certificate = self.certificate(height).ok().flatten();
-        let certificate = certificate.filter(|c| trust.holds(VoteKind::Commit, c));
-        let ballot = certificate.map(|certificate| certificate.ballot).unwrap_or_default();
-        let (clean, batch) = journal::clean(&self.backend, &Settled { height, ballot }, trust);
+        let (clean, batch) = journal::clean(&self.backend, &self.settled(trust), trust);
         if !batch.is_empty() {
             self.backend.write(batch, Sync::Yes)?;
         }
         *marks = Marks::of(&clean.journal);
         Ok(clean)
+    }
+
+    fn journal_faults(&self, trust: &Trust) -> Vec<(Vec<u8>, JournalFault)> {
+        journal::faults(&self.backend, &self.settled(trust), trust)
     }
 
     fn forget_promises(&self) -> Result<(), StoreError> {

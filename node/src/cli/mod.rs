@@ -2,6 +2,7 @@
 
 mod chain;
 mod dev;
+mod doctor;
 mod error;
 mod heal_log;
 mod keys;
@@ -14,6 +15,7 @@ mod simulate;
 mod status;
 mod stop;
 mod tx;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use daruma_node::config::{LogConfig, LogLevel};
@@ -51,6 +53,10 @@ enum Command {
     Status(status::Arguments),
     /// Show what a replica repaired by itself.
     HealLog(heal_log::Arguments),
+    /// Look at everything in a stopped replica's data folder, and change nothing.
+    Verify(verify::Arguments),
+    /// Look for what keeps a replica from running well, and say what to do. Changes nothing.
+    Doctor(doctor::Arguments),
     /// Search for a fault in simulated networks.
     #[cfg(feature = "simulate")]
     Simulate(simulate::Arguments),
@@ -73,6 +79,8 @@ impl Cli {
             Command::Query(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Status(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::HealLog(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Verify(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Doctor(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
             Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }
