@@ -12,12 +12,13 @@ use daruma_host::{Registry, RegistryError};
 use daruma_ledger::{Depth, Ledger, LedgerError};
 use daruma_network::{Network, NetworkConfig, NetworkError, NetworkSettings, PeerConfig};
 use daruma_rpc_server::{Backend, NodeIdentity, Server, ServerError};
-use daruma_store::{Store, StoreError, Trust};
+use daruma_store::{RocksStore, StoreError, Trust};
 use daruma_types::{Ed25519, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tracing::info;
 
 use crate::NodeConfig;
+use crate::audit::LEDGER;
 use crate::bridge::{self, Health};
 use crate::config::{ConfigError, Place};
 use crate::keys::{KeyError, SecretSeed};
@@ -179,9 +180,10 @@ impl Node {
         let (network, events) = Network::start(self.network_config()).await?;
         let listen = network.listen_address();
         let reader = ledger.reader();
+        let backed_up = reader.clone();
         let driver = Driver::start(DriverParts {
             context: self.context(),
-            store,
+            store: store.clone(),
             ledger,
             automaton: self.automaton.clone(),
             network: network.clone(),
@@ -222,6 +224,7 @@ impl Node {
                 status,
                 events: ledger_events,
                 peers: Arc::new(move || bridge::peers(&network)),
+                backup: bridge::backups(&self.config, store, backed_up),
             },
         )
         .await;
@@ -237,13 +240,13 @@ impl Node {
         Ok(Running { server, driver, listen })
     }
 
-    async fn open_ledger(&self) -> Result<(Arc<dyn Store>, Ledger), StartError> {
+    async fn open_ledger(&self) -> Result<(Arc<RocksStore>, Ledger), StartError> {
         let data_dir = &self.config.data_dir;
         std::fs::create_dir_all(data_dir).map_err(|source| StartError::DataFolder {
             path: data_dir.display().to_string(),
             source,
         })?;
-        let folder = data_dir.join("ledger");
+        let folder = data_dir.join(LEDGER);
         let automaton = self.automaton.clone();
         let committee = Arc::new(self.spec.committee());
         let trust = Trust { committee, verifier: Arc::new(Ed25519) };

@@ -16,6 +16,7 @@
 //! ```
 
 pub mod audit;
+pub mod backup;
 mod bridge;
 mod builder;
 pub mod config;

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use daruma_automaton_api::DynAutomaton;
 use daruma_driver::{heals_of_ledger, now_ms, tell_repairs};
 use daruma_ledger::{Depth, Ledger, LedgerRepair};
-use daruma_store::{Heal, HealComponent, Opened, RocksStore, Salvaged, Store, Trust};
+use daruma_store::{
+    Column, Heal, HealComponent, Opened, RESTORED, RocksStore, Salvaged, Store, Trust,
+};
 use tracing::warn;
 
 use crate::StartError;
@@ -19,7 +21,7 @@ pub(crate) fn open_ledger(
     automaton: Arc<dyn DynAutomaton>,
     trust: Trust,
     depth: Depth,
-) -> Result<(Arc<dyn Store>, Ledger), StartError> {
+) -> Result<(Arc<RocksStore>, Ledger), StartError> {
     let started = Instant::now();
     let (store, opened) = RocksStore::open_any(folder)?;
     let mut heals = heals_of_files(&opened, now_ms(), started.elapsed());
@@ -44,6 +46,11 @@ pub(crate) fn open_ledger(
             (store.clone(), Ledger::open(store, automaton, trust, depth)?)
         }
     };
+    if store.row(Column::Meta, RESTORED).ok().flatten().is_some() {
+        warn!(
+            "this store was restored from a backup: votes cast since the backup may be forgotten"
+        );
+    }
     tell_repairs(&repairs);
     note(store.as_ref(), heals, &repairs, started.elapsed());
     Ok((store, ledger))

@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+mod backup;
 mod chain;
 mod dev;
 mod doctor;
@@ -57,6 +58,9 @@ enum Command {
     Verify(verify::Arguments),
     /// Look for what keeps a replica from running well, and say what to do. Changes nothing.
     Doctor(doctor::Arguments),
+    /// Make a backup of a replica's store, or put one in place.
+    #[command(subcommand)]
+    Backup(backup::Arguments),
     /// Search for a fault in simulated networks.
     #[cfg(feature = "simulate")]
     Simulate(simulate::Arguments),
@@ -81,6 +85,7 @@ impl Cli {
             Command::HealLog(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Verify(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Doctor(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Backup(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
             Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }

@@ -1,4 +1,4 @@
-//! What a replica repaired: the heal log.
+//! What a replica repaired, the heal log, and backups of it.
 
 use daruma_types::Hash;
 use serde::{Deserialize, Serialize};
@@ -47,4 +47,20 @@ pub struct HealRecordJson {
     pub previous: Hex<Hash>,
     /// Hash of this record.
     pub hash: Hex<Hash>,
+}
+
+/// Answer of `node_backup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// The folder of the backup, on the node's machine.
+    pub path: String,
+    /// The last executed height in it, or a lower one.
+    pub height: Number,
+    /// The block there; at height 0 the chain id.
+    pub block_hash: String,
+    /// Root of the state after it.
+    pub state_root: String,
+    /// When it was made, in ms since 1970, by the node's clock.
+    pub at_ms: Number,
 }

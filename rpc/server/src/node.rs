@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use daruma_ledger::HealRecord;
 use daruma_rpc_api::{
-    ConsensusState, DetectorState, HealLog, HealRecordJson, Health, Hex, LinkState, MethodList,
-    MonitorState, NodeApiServer, NodeStatus, Number, Peer, PeerStanding, SlotState,
+    Backup, ConsensusState, DetectorState, ErrorKind, HealLog, HealRecordJson, Health, Hex,
+    LinkState, MethodList, MonitorState, NodeApiServer, NodeStatus, Number, Peer, PeerStanding,
+    RpcFailure, SlotState,
     limits::{HEAL_RECORDS_DEFAULT, HEAL_RECORDS_MAX},
 };
 use daruma_types::{ReplicaId, SignerSet, SlotLine, VStatus, View};
 use jsonrpsee::core::{RpcResult, async_trait};
 
 use crate::context::{Context, Work, ledger_failed};
-use crate::{PeerInfo, StatusSnapshot};
+use crate::{BackupMade, BackupRefused, PeerInfo, StatusSnapshot};
 
 /// Answers the methods about the node.
 pub(crate) struct NodeMethods(pub(crate) Arc<Context>);
@@ -136,6 +137,18 @@ impl NodeApiServer for NodeMethods {
             Ok(HealLog { records, earliest: Number(earliest), next: Number(next) })
         });
         Ok(log.await?)
+    }
+
+    async fn backup(&self) -> RpcResult<Backup> {
+        let made = self.0.blocking(Work::Query, |context, _| {
+            (context.backend.backup)().map_err(|refused| match refused {
+                BackupRefused::NotNow { reason } => RpcFailure::new(ErrorKind::RateLimited, reason),
+                BackupRefused::Failed { reason } => RpcFailure::new(ErrorKind::Internal, reason),
+            })
+        });
+        let BackupMade { path, height, block_hash, state_root, at_ms } = made.await?;
+        let (height, at_ms) = (Number(height.0), Number(at_ms));
+        Ok(Backup { path, height, block_hash, state_root, at_ms })
     }
 
     async fn methods(&self) -> RpcResult<MethodList> {

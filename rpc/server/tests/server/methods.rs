@@ -182,6 +182,7 @@ async fn all_methods_are_listed_and_no_other() {
             "consensus_healLog",
             "consensus_state",
             "net_peers",
+            "node_backup",
             "node_health",
             "node_status",
             "rpc_methods",
@@ -217,6 +218,16 @@ async fn the_heal_log_is_given_newest_first_in_pages_and_the_status_counts_it() 
     let status = node.call("node_status", json!([])).await.unwrap();
     assert_eq!((&status["heals"], &status["lastHealMs"]), (&json!(5), &json!(1004)));
     assert!(node.call("consensus_healLog", json!(["x"])).await.is_err());
+}
+
+#[tokio::test]
+async fn a_backup_says_where_it_is_and_one_too_many_is_refused_definitely() {
+    let node = Node::start().await;
+    let made = node.call("node_backup", json!([])).await.unwrap();
+    assert_eq!((&made["path"], &made["height"]), (&json!("/data/backups/7-1000"), &json!(7)));
+    let refused = node.call("node_backup", json!([])).await.unwrap_err();
+    assert_eq!((&refused["code"], &refused["data"]["definite"]), (&json!(4029), &json!(true)));
+    assert_eq!(refused["message"], "there is one already");
 }
 
 #[tokio::test]
