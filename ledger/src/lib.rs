@@ -36,11 +36,11 @@ mod proof;
 mod reader;
 mod tree;
 
-pub use daruma_store::Trust;
+pub use daruma_store::{HealRecord, Trust};
 pub use error::LedgerError;
 pub use keys::StateKey;
 pub use ledger::{Executed, HeadInfo, Ledger};
-pub use opening::{Depth, LedgerRepair, Remedy};
+pub use opening::{Audit, Audited, Depth, Finding, LedgerRepair, Remedy, audit};
 pub use proof::{ProofError, TransactionProof};
 pub use reader::{LedgerReader, StateAnswer, StateAt};
 pub use tree::{StateLeaf, StateProof, TreeHashes, empty_state_root, verify_state_proof};

@@ -33,5 +33,8 @@ pub const MISSING_MAX: usize = 64;
 /// Entries of the state, and pages of its tree, that every start checks: less than a second's work.
 pub const RECENT_ENTRIES: u64 = 65_536;
 
+/// Findings that an audit tells one by one: more than anybody reads, and a damaged disk fills no memory.
+pub const AUDIT_FINDINGS_MAX: usize = 1000;
+
 /// Repairs that an opening tells one by one.
 pub const REPAIRS_TOLD_MAX: usize = 256;

@@ -9,7 +9,7 @@
 //! What lies above the head and does not prove itself is moved to quarantine at once: the height comes
 //! by execution.
 
-use daruma_store::{Batch, Column};
+use daruma_store::{Batch, Column, row_digest};
 use daruma_types::{CertifiedBlock, Hash, Height, codec};
 
 use crate::opening::{self, LedgerRepair, Remedy, records};
@@ -30,7 +30,7 @@ impl Ledger {
             for (column, found) in records::damaged(&block, &certificate) {
                 self.set_aside((column, height), None, &mut batch, &mut room)?;
                 batch.delete(column, opening::key(height));
-                repairs.push(LedgerRepair { height, column, found, remedy: Remedy::Quarantined });
+                repairs.push(self.found(height, column, found, Remedy::Quarantined));
             }
             if !batch.is_empty() {
                 self.store.mend(batch)?;
@@ -46,8 +46,7 @@ impl Ledger {
             Err(why) => why,
         };
         if self.miss(height) {
-            let (column, remedy) = (Column::Blocks, Remedy::Missed);
-            repairs.push(LedgerRepair { height, column, found, remedy });
+            repairs.push(self.found(height, Column::Blocks, found, Remedy::Missed));
         }
         Ok(repairs)
     }
@@ -90,6 +89,14 @@ impl Ledger {
         self.store.mend(batch)?;
         self.missing.remove(&height);
         Ok(true)
+    }
+
+    /// What was found of a record that lies there still.
+    fn found(&self, height: Height, column: Column, found: String, remedy: Remedy) -> LedgerRepair {
+        let row = opening::key(height).to_vec();
+        let before = self.store.row(column, &row).ok().flatten().map(|bytes| row_digest(&bytes));
+        let after = before.filter(|_| remedy == Remedy::Missed);
+        LedgerRepair { height, column, found, remedy, row: Some(row), before, after }
     }
 
     /// Notes that a height is missed. False if it was known, or there is no room for it: the highest stay, which

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use daruma_automaton_api::{Entry, StateRead, StateView, limits::SCAN_ENTRIES_MAX};
-use daruma_store::{Location, Snapshot, Store, StoreError, Trust};
+use daruma_store::{HealRecord, Location, Snapshot, Store, StoreError, Trust};
 use daruma_types::{
     Block, Certificate, CertifiedBlock, ChainId, Hash, Header, Height, MerkleProof, PublicKey,
     Receipt, StateCertificate, Statement, codec,
@@ -291,6 +291,21 @@ impl LedgerReader {
         let value = snapshot.state_get(key.as_bytes())?;
         let proof = tree::prove(&snapshot.as_ref(), key)?;
         Ok(StateAnswer { head, value, proof })
+    }
+
+    /// Records of the heal log older than the number `before`, the newest first, at most `limit`; see
+    /// [`Store::heals_before`].
+    ///
+    /// # Errors
+    /// See [`Self::head`].
+    pub fn heals(&self, before: Option<u64>, limit: usize) -> Result<Vec<HealRecord>, LedgerError> {
+        Ok(self.store.heals_before(before, limit)?)
+    }
+
+    /// Numbers of the oldest record of the heal log, and of the one that is written next.
+    #[must_use]
+    pub fn heal_bounds(&self) -> (u64, u64) {
+        self.store.heal_bounds()
     }
 
     /// The automaton's entries after the last executed block, for one query: they stay as they are

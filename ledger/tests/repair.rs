@@ -12,7 +12,7 @@ use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRe
 use daruma_store::RocksStore;
 use daruma_store::{
     Batch, CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, Moment, PowerCut, Row,
-    Store, limits::QUARANTINE_ROWS_MAX,
+    Store, limits::QUARANTINE_ROWS_MAX, row_digest,
 };
 use daruma_types::{
     Block, ChainId, Committee, Ed25519, Hash, Height, Replica, ReplicaId, Signer, Transaction,
@@ -224,6 +224,27 @@ fn a_hole_lowers_the_head_keeps_what_is_above_it_and_counts_it_again_once_it_is_
     set(&*store, Column::Blocks, &key, block);
     let (ledger, repairs) = open(&store, CHAIN, Depth::Recent);
     assert_eq!(*ledger.head(), head, "{repairs:?}");
+}
+
+#[test]
+fn a_repair_names_the_row_with_digests_of_what_was_there_and_of_what_is_there_now() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let head = filled(Arc::clone(&store), CHAIN).head().clone();
+    let (key, statement) = (BLOCKS.to_be_bytes(), Column::Statements);
+    let right = store.row(statement, &key).unwrap().unwrap();
+    set(&*store, statement, &key, Some(vec![1; 50]));
+    let (_, repairs) = open(&store, CHAIN, Depth::Recent);
+    let of_row = repairs.iter().find(|repair| repair.column == statement).unwrap();
+    assert_eq!(of_row.row.as_deref(), Some(&key[..]));
+    assert_eq!(of_row.before, Some(row_digest(&[1; 50])));
+    assert_eq!(of_row.after, Some(row_digest(&right)), "{repairs:?}");
+    let of_state = repairs.iter().find(|repair| repair.column == Column::State).unwrap();
+    assert_eq!((&of_state.row, of_state.after), (&None, Some(head.statement.state_root)));
+
+    set(&*store, Column::Blocks, &key, Some(vec![2; 50]));
+    let (_, repairs) = open(&store, CHAIN, Depth::Recent);
+    let of_block = repairs.iter().find(|repair| repair.column == Column::Blocks).unwrap();
+    assert_eq!((of_block.before, of_block.after), (Some(row_digest(&[2; 50])), None));
 }
 
 #[test]

@@ -1,19 +1,24 @@
 //! Between the driver and the RPC server, which know nothing of each other: small tasks that translate.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daruma_chainspec::ChainSpec;
 use daruma_driver::{Counters, DriverEvent, Refused as DriverRefused};
 use daruma_engine::{PoolRefusal, Status};
+use daruma_ledger::LedgerReader;
 use daruma_network::Network;
 use daruma_rpc_server::{
-    Accepted, DetectorStatus, LedgerEvent, LinkStatus, PeerInfo, Refused, StatusSnapshot,
-    Submission,
+    Accepted, BackupMade, BackupRefused, DetectorStatus, LedgerEvent, LinkStatus, PeerInfo,
+    Refused, StatusSnapshot, Submission,
 };
-use daruma_types::{ReplicaId, TransactionError};
+use daruma_store::RocksStore;
+use daruma_types::{Height, ReplicaId, TransactionError};
 use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::NodeConfig;
+use crate::backup::{self, BackupError};
 
 /// How long a client is told to wait when there is no room, in ms: some blocks' time.
 const RETRY_AFTER_MS: u64 = 50;
@@ -204,6 +209,34 @@ impl Health {
         }
         reasons
     }
+}
+
+/// What makes backups, one at a time.
+pub(crate) fn backups(
+    config: &NodeConfig,
+    store: Arc<RocksStore>,
+    reader: LedgerReader,
+) -> Arc<dyn Fn() -> Result<BackupMade, BackupRefused> + Send + Sync> {
+    let (data, name) = (config.data_dir.clone(), config.name.clone());
+    let turn = Mutex::new(());
+    Arc::new(move || {
+        let Ok(_turn) = turn.try_lock() else {
+            return Err(BackupRefused::NotNow { reason: "a backup is being made".into() });
+        };
+        match backup::make(&data, &name, &store, &reader) {
+            Ok((path, about)) => Ok(BackupMade {
+                path: std::path::absolute(&path).unwrap_or(path).display().to_string(),
+                height: Height(about.height),
+                block_hash: about.block_hash,
+                state_root: about.state_root,
+                at_ms: about.at_ms,
+            }),
+            Err(full @ BackupError::Full { .. }) => {
+                Err(BackupRefused::NotNow { reason: full.to_string() })
+            }
+            Err(failed) => Err(BackupRefused::Failed { reason: failed.to_string() }),
+        }
+    })
 }
 
 /// The peers as the network knows them.

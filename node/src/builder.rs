@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use daruma_automaton_api::{BadParameters, DynAutomaton, serde_json::Value};
 use daruma_chainspec::ChainSpec;
-use daruma_driver::{Driver, DriverError, DriverParts, tell_repairs};
+use daruma_driver::{Driver, DriverError, DriverParts};
 use daruma_engine::{ChainLimits, Context};
 use daruma_host::{Registry, RegistryError};
 use daruma_ledger::{Depth, Ledger, LedgerError};
 use daruma_network::{Network, NetworkConfig, NetworkError, NetworkSettings, PeerConfig};
 use daruma_rpc_server::{Backend, NodeIdentity, Server, ServerError};
-use daruma_store::{Opened, RocksStore, Salvaged, Store, StoreError, Trust};
+use daruma_store::{RocksStore, StoreError, Trust};
 use daruma_types::{Ed25519, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::NodeConfig;
+use crate::audit::LEDGER;
 use crate::bridge::{self, Health};
 use crate::config::{ConfigError, Place};
 use crate::keys::{KeyError, SecretSeed};
+use crate::opening;
 
 /// Clients' transactions on their way from the RPC server to the driver.
 const SUBMISSIONS_MAX: usize = 1024;
@@ -178,9 +180,10 @@ impl Node {
         let (network, events) = Network::start(self.network_config()).await?;
         let listen = network.listen_address();
         let reader = ledger.reader();
+        let backed_up = reader.clone();
         let driver = Driver::start(DriverParts {
             context: self.context(),
-            store,
+            store: store.clone(),
             ledger,
             automaton: self.automaton.clone(),
             network: network.clone(),
@@ -221,6 +224,7 @@ impl Node {
                 status,
                 events: ledger_events,
                 peers: Arc::new(move || bridge::peers(&network)),
+                backup: bridge::backups(&self.config, store, backed_up),
             },
         )
         .await;
@@ -236,36 +240,19 @@ impl Node {
         Ok(Running { server, driver, listen })
     }
 
-    async fn open_ledger(&self) -> Result<(Arc<dyn Store>, Ledger), StartError> {
+    async fn open_ledger(&self) -> Result<(Arc<RocksStore>, Ledger), StartError> {
         let data_dir = &self.config.data_dir;
         std::fs::create_dir_all(data_dir).map_err(|source| StartError::DataFolder {
             path: data_dir.display().to_string(),
             source,
         })?;
-        let folder = data_dir.join("ledger");
+        let folder = data_dir.join(LEDGER);
         let automaton = self.automaton.clone();
         let committee = Arc::new(self.spec.committee());
         let trust = Trust { committee, verifier: Arc::new(Ed25519) };
         let depth = if self.config.check_whole_ledger { Depth::Whole } else { Depth::Recent };
-        tokio::task::spawn_blocking(move || {
-            let (store, opened) = RocksStore::open_any(&folder)?;
-            let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
-            let ledger = Ledger::open(store.clone(), automaton.clone(), trust.clone(), depth);
-            let damage = store.file_damage().map(str::to_owned);
-            let (store, (ledger, repairs)) = match damage {
-                None => (store, ledger?),
-                Some(why) => {
-                    // The store must be closed for that.
-                    drop((ledger, store));
-                    let (store, opened) = RocksStore::salvage(&folder, why)?;
-                    let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
-                    (store.clone(), Ledger::open(store, automaton, trust, depth)?)
-                }
-            };
-            tell_repairs(&repairs);
-            Ok((store as Arc<dyn Store>, ledger))
-        })
-        .await?
+        tokio::task::spawn_blocking(move || opening::open_ledger(&folder, automaton, trust, depth))
+            .await?
     }
 
     fn network_config(&self) -> NetworkConfig {
@@ -303,24 +290,6 @@ impl Node {
             local: self.config.pool.local_limits(),
         }
     }
-}
-
-/// How much of the ledger to check after its store was found so; and says what was found.
-fn depth_after(opened: &Opened, wanted: Depth) -> Depth {
-    match opened {
-        Opened::Whole => return wanted,
-        Opened::LogCut { why } => {
-            warn!(%why, "the log of the last writes was damaged: what came after the damage is lost");
-        }
-        Opened::Salvaged(Salvaged { why, aside, rows, incomplete }) => warn!(
-            %why,
-            aside = %aside.display(),
-            ?rows,
-            ?incomplete,
-            "the store's files were damaged: they were put aside, and what could be read was kept"
-        ),
-    }
-    Depth::Whole
 }
 
 /// A node that takes part in its chain.

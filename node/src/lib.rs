@@ -15,10 +15,14 @@
 //! # }
 //! ```
 
+pub mod audit;
+pub mod backup;
 mod bridge;
 mod builder;
 pub mod config;
+pub mod doctor;
 pub mod keys;
+mod opening;
 
 pub use builder::{BuildError, Node, NodeBuilder, Running, StartError};
 pub use config::NodeConfig;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use daruma_store::{Batch, Column, HEAD, Head, Location};
 use daruma_types::{Block, Hash, Height, Receipt, Statement, codec, merkle_root};
 
-use super::{Depth, Found, Opening, Remedy, found, height_of, key};
+use super::{Concerned, Depth, Found, Opening, Remedy, found, height_of, key};
 use crate::LedgerError;
 
 impl Opening {
@@ -18,20 +18,22 @@ impl Opening {
             // Checked before.
             let Ok(block) = self.block(height)? else { return Ok(false) };
             if let Err((column, why)) = self.results(&block)? {
-                self.repaired(height, column, why, Remedy::Rebuilt);
+                let key = key(height);
+                self.repaired(height, column, Concerned::Row(&key), why, Remedy::Rebuilt);
                 return Ok(false);
             }
-            match self.index(&block)? {
-                Ok(first) => names += first,
-                Err((column, why)) => {
-                    self.repaired(height, column, why, Remedy::Rebuilt);
+            let (first, wrong) = self.index(&block)?;
+            match wrong.into_iter().next() {
+                None => names += first,
+                Some((column, name, why)) => {
+                    self.repaired(height, column, Concerned::Row(&name.0), why, Remedy::Rebuilt);
                     indexed = false;
                 }
             }
             self.check_state_certificate(height)?;
         }
         if let Err(why) = self.head_row()? {
-            self.repaired(head, Column::Meta, why, Remedy::Rebuilt);
+            self.repaired(head, Column::Meta, Concerned::Row(HEAD), why, Remedy::Rebuilt);
             self.write_head()?;
         }
         if indexed && self.depth == Depth::Whole && !self.no_strangers(head, names)? {
@@ -45,7 +47,10 @@ impl Opening {
 
     /// Statement and receipts of a block, checked against each other and, where `f+1` replicas attest
     /// the statement, against them.
-    fn results(&self, block: &Block) -> Result<Result<(), (Column, String)>, LedgerError> {
+    pub(super) fn results(
+        &self,
+        block: &Block,
+    ) -> Result<Result<(), (Column, String)>, LedgerError> {
         let height = block.header.height;
         let statement = match found(self.store().statement(height))? {
             Ok(statement) => statement,
@@ -69,7 +74,7 @@ impl Opening {
     }
 
     /// What `f+1` replicas attest of this height, as far as it is kept.
-    fn attested(&self, height: Height) -> Result<Option<Statement>, LedgerError> {
+    pub(super) fn attested(&self, height: Height) -> Result<Option<Statement>, LedgerError> {
         let Ok(certificate) = found(self.store().state_certificate(height))? else {
             return Ok(None);
         };
@@ -87,14 +92,15 @@ impl Opening {
         if found(held)?.is_err() || self.attested(height)?.is_some() {
             return Ok(());
         }
-        self.repaired(height, Column::Attestations, "do not verify", Remedy::Removed);
+        let (key, what) = (key(height), "do not verify");
+        self.repaired(height, Column::Attestations, Concerned::Row(&key), what, Remedy::Removed);
         let mut batch = Batch::default();
-        batch.delete(Column::Attestations, key(height));
+        batch.delete(Column::Attestations, key);
         Ok(self.store().mend(batch)?)
     }
 
     /// The head row must be what statement and block say.
-    fn head_row(&self) -> Result<Found<()>, LedgerError> {
+    pub(super) fn head_row(&self) -> Result<Found<()>, LedgerError> {
         let head = self.ledger.head();
         let height = head.claim.height;
         let Ok(certified) = self.certified(height)? else {
@@ -126,29 +132,35 @@ impl Opening {
         self.stand_on(&head)
     }
 
-    /// That a block and its transactions are found by their names, and how many of these stand in it
-    /// first.
-    fn index(&self, block: &Block) -> Result<Result<u64, (Column, String)>, LedgerError> {
-        match found(self.store().header(&block.hash()))? {
+    /// How many of a block's transactions stand in it first, and what is wrong with the rows by which it
+    /// and they are found by their names.
+    pub(super) fn index(
+        &self,
+        block: &Block,
+    ) -> Result<(u64, Vec<(Column, Hash, String)>), LedgerError> {
+        let mut wrong = Vec::new();
+        let hash = block.hash();
+        match found(self.store().header(&hash))? {
             Ok(header) if header == block.header => {}
-            Ok(_) => return Ok(Err((Column::Headers, "is another block's".into()))),
-            Err(why) => return Ok(Err((Column::Headers, why))),
+            Ok(_) => wrong.push((Column::Headers, hash, "is another block's".into())),
+            Err(why) => wrong.push((Column::Headers, hash, why)),
         }
         let chain = self.ledger.chain();
         let mut first = 0;
         for (index, transaction) in (0..).zip(&block.transactions) {
             let name = transaction.hash(chain);
-            let location = match found(self.store().transaction(&name))? {
-                Ok(location) => location,
-                Err(why) => return Ok(Err((Column::Transactions, why))),
-            };
-            if !self.stands(&name, location, block)? {
-                let why = "is not where the index says".into();
-                return Ok(Err((Column::Transactions, why)));
+            match found(self.store().transaction(&name))? {
+                Ok(location) if !self.stands(&name, location, block)? => {
+                    let why = "is not where the index says".into();
+                    wrong.push((Column::Transactions, name, why));
+                }
+                Ok(location) => {
+                    first += u64::from(location == Location { height: block.header.height, index });
+                }
+                Err(why) => wrong.push((Column::Transactions, name, why)),
             }
-            first += u64::from(location == Location { height: block.header.height, index });
         }
-        Ok(Ok(first))
+        Ok((first, wrong))
     }
 
     /// Whether a transaction of this name stands at `location`, in a block up to `block`.
@@ -168,6 +180,27 @@ impl Opening {
     /// Whether the indexes hold nothing but what was found in the blocks up to `head`: each name was
     /// found, so their number tells. Rows of heights that have no block are removed.
     fn no_strangers(&mut self, head: Height, names: u64) -> Result<bool, LedgerError> {
+        let strangers = self.strangers(head)?;
+        let mut batch = Batch::default();
+        for (column, key) in strangers {
+            let what = "has a row of no block";
+            self.repaired(head, column, Concerned::Row(&key), what, Remedy::Removed);
+            batch.delete(column, key);
+        }
+        self.store().mend(batch)?;
+        for (column, expected) in [(Column::Headers, head.0), (Column::Transactions, names)] {
+            let found = self.count(column)?;
+            if found != expected {
+                let what = "has a row of no block";
+                self.repaired(head, column, Concerned::Table, what, Remedy::Rebuilt);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Keys of results that are of no block up to `head`.
+    pub(super) fn strangers(&self, head: Height) -> Result<Vec<(Column, Vec<u8>)>, LedgerError> {
         let mut strangers = Vec::new();
         for column in [Column::Receipts, Column::Statements] {
             self.each_row(column, |key, _| {
@@ -177,24 +210,17 @@ impl Opening {
                 Ok(())
             })?;
         }
-        let mut batch = Batch::default();
-        for (column, key) in strangers {
-            self.repaired(head, column, "has a row of no block", Remedy::Removed);
-            batch.delete(column, key);
-        }
-        self.store().mend(batch)?;
-        for (column, expected) in [(Column::Headers, head.0), (Column::Transactions, names)] {
-            let mut found = 0;
-            self.each_row(column, |_, _| {
-                found += 1;
-                Ok(())
-            })?;
-            if found != expected {
-                self.repaired(head, column, "has a row of no block", Remedy::Rebuilt);
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(strangers)
+    }
+
+    /// How many rows a table has.
+    pub(super) fn count(&self, column: Column) -> Result<u64, LedgerError> {
+        let mut found = 0;
+        self.each_row(column, |_, _| {
+            found += 1;
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// Makes the indexes again from the blocks.

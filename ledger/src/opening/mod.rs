@@ -18,6 +18,8 @@
 //! Each step leaves a store on which the next opening goes on, also if the power fails in between:
 //! while derived rows are made again, the head row says how far they reach.
 
+mod audit;
+mod chain_row;
 mod derived;
 pub(crate) mod records;
 mod state;
@@ -27,10 +29,11 @@ use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_store::{
-    Batch, CHAIN, Class, Column, HEAD, Head, Store, StoreError, Trust,
+    Batch, Class, Column, HEAD, Head, Store, StoreError, Trust,
     limits::{QUARANTINE_BYTES_MAX, QUARANTINE_ROWS_MAX},
+    row_digest,
 };
-use daruma_types::{Block, ChainId, Hash, HeadClaim, Height, Statement, codec};
+use daruma_types::{Hash, HeadClaim, Height, Statement, codec};
 
 use crate::ledger::{HeadInfo, Ledger};
 use crate::tree::StateTree;
@@ -45,6 +48,8 @@ pub enum Depth {
     /// Everything: for a start after damage is suspected.
     Whole,
 }
+
+pub use audit::{Audit, Audited, Finding, audit};
 
 /// What was done about a row that was not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,13 +77,27 @@ pub struct LedgerRepair {
     pub found: String,
     /// What was done.
     pub remedy: Remedy,
+    /// The row's key, where one row is concerned.
+    pub row: Option<Vec<u8>>,
+    /// Digest of the row as it was found ([`daruma_store::row_digest`]); none if it was missing or could
+    /// not be read.
+    pub before: Option<Hash>,
+    /// The same of the row that was there when the opening was done. Where the whole state is concerned,
+    /// its root.
+    pub after: Option<Hash>,
+}
+
+/// Which row a repair is about.
+#[derive(Debug, Clone, Copy)]
+enum Concerned<'a> {
+    /// The one of this key.
+    Row(&'a [u8]),
+    /// The table as a whole.
+    Table,
 }
 
 /// Rows read at once while a table is checked or cleared.
 const ROWS_AT_ONCE: usize = 1024;
-
-/// Rows read at once while one is looked for, that may be as large as a block.
-const LARGE_ROWS_AT_ONCE: usize = 16;
 
 /// An opening under way.
 struct Opening {
@@ -126,6 +145,7 @@ pub(crate) fn open(
     opening.check()?;
     let recent = opening.ledger.reader().recent_statements(limits::RECENT_STATEMENTS)?;
     opening.ledger.recent = recent.into();
+    opening.see_what_is_there_now();
     Ok((opening.ledger, opening.repairs))
 }
 
@@ -134,92 +154,40 @@ impl Opening {
         self.ledger.store.as_ref()
     }
 
-    fn repaired(&mut self, height: Height, column: Column, found: impl Into<String>, by: Remedy) {
+    /// Notes a repair that is about to be made.
+    fn repaired(
+        &mut self,
+        height: Height,
+        column: Column,
+        row: Concerned<'_>,
+        found: impl Into<String>,
+        remedy: Remedy,
+    ) {
         // A disk that is damaged all over needs no list of every row.
         if self.repairs.len() < limits::REPAIRS_TOLD_MAX {
-            let found = found.into();
-            self.repairs.push(LedgerRepair { height, column, found, remedy: by });
-        }
-    }
-
-    /// The store must be this chain's, or hold nothing that another chain would miss.
-    fn check_chain(&mut self) -> Result<(), LedgerError> {
-        let own = self.ledger.chain();
-        let noted = match found(self.store().row(Column::Meta, CHAIN))? {
-            Ok(bytes) => codec::decode_stored::<ChainId>(&bytes).map_err(|e| e.to_string()),
-            Err(why) => Err(why),
-        };
-        if noted == Ok(own) {
-            return Ok(());
-        }
-        let ours = self.any_row(Column::Certificates, |key, _| match height_of(key) {
-            Some(height) => Ok(self.certified(height)?.is_ok()),
-            None => Ok(false),
-        })?;
-        if !ours && let Some(found) = self.other_chain(noted.clone().ok())? {
-            return Err(LedgerError::OtherChain { found, expected: own });
-        }
-        let (Ok(why) | Err(why)) = noted.map(|chain| format!("says {chain}"));
-        // In a new store it is missing.
-        if ours || why != MISSING {
-            self.repaired(Height(0), Column::Meta, why, Remedy::Rebuilt);
-        }
-        let mut batch = Batch::default();
-        batch.put(Column::Meta, CHAIN, codec::encode(&own));
-        Ok(self.store().mend(batch)?)
-    }
-
-    /// The other chain whose store this is, given which one is noted. The note alone is a row like any
-    /// other, and may be damaged: there must be a block of the chain that it names, which may be one
-    /// that was only voted for, or, where it names none, a block with a certificate for it.
-    fn other_chain(&self, noted: Option<ChainId>) -> Result<Option<ChainId>, LedgerError> {
-        let own = self.ledger.chain();
-        let mut other = None;
-        for column in [Column::Blocks, Column::Journal] {
-            self.any_row(column, |key, row| {
-                let Ok(block) = codec::decode_stored::<Block>(row) else { return Ok(false) };
-                let chain = block.header.chain;
-                let named = match noted {
-                    Some(noted) => chain == noted,
-                    None => {
-                        let certificate = match height_of(key) {
-                            Some(height) => found(self.store().certificate(height))?,
-                            None => Err("is no height".into()),
-                        };
-                        certificate.is_ok_and(|c| c.hash == block.hash())
-                    }
-                };
-                if named && chain != own {
-                    other = Some(chain);
-                }
-                Ok(other.is_some())
-            })?;
-        }
-        Ok(other)
-    }
-
-    /// Whether `holds` does of a row of a table; those after it are not looked at.
-    fn any_row(
-        &self,
-        column: Column,
-        mut holds: impl FnMut(&[u8], &[u8]) -> Result<bool, LedgerError>,
-    ) -> Result<bool, LedgerError> {
-        let mut from = Vec::new();
-        loop {
-            let rows = match self.store().rows(column, &from, LARGE_ROWS_AT_ONCE) {
-                Ok(rows) => rows,
-                Err(StoreError::Damaged { .. }) => return Ok(false),
-                Err(failed) => return Err(failed.into()),
+            let (found, after) = (found.into(), None);
+            let (row, before) = match row {
+                Concerned::Row(key) => (Some(key.to_vec()), self.digest(column, key)),
+                Concerned::Table => (None, None),
             };
-            for (key, row) in &rows {
-                if holds(key, row)? {
-                    return Ok(true);
-                }
-            }
-            match rows.last() {
-                Some((last, _)) if rows.len() == LARGE_ROWS_AT_ONCE => from = after(last),
-                Some(_) | None => return Ok(false),
-            }
+            self.repairs.push(LedgerRepair { height, column, found, remedy, row, before, after });
+        }
+    }
+
+    fn digest(&self, column: Column, key: &[u8]) -> Option<Hash> {
+        self.store().row(column, key).ok().flatten().map(|row| row_digest(&row))
+    }
+
+    /// Says of each repair what it came to.
+    fn see_what_is_there_now(&mut self) {
+        let root = self.ledger.head().statement.state_root;
+        for mut repair in std::mem::take(&mut self.repairs) {
+            repair.after = match (&repair.row, repair.column) {
+                (Some(key), column) => self.digest(column, key),
+                (None, Column::State | Column::Tree) => Some(root),
+                (None, _) => None,
+            };
+            self.repairs.push(repair);
         }
     }
 
@@ -240,7 +208,7 @@ impl Opening {
             }
             Some(_) => {
                 let found = format!("said {executed}; the chain is sound up to {sound}");
-                self.repaired(sound, Column::Meta, found, Remedy::Lowered);
+                self.repaired(sound, Column::Meta, Concerned::Row(HEAD), found, Remedy::Lowered);
                 self.start_again()?;
             }
             None if self.nothing_noted()? => {}
@@ -249,20 +217,29 @@ impl Opening {
         self.execute_what_is_certified()
     }
 
+    /// The head row, if it names a certified block.
+    fn head_of_row(&self) -> Result<Found<Head>, LedgerError> {
+        Ok(match found(self.store().head())? {
+            Ok(head) if self.is_certified(head.height, &head.hash)? => Ok(head),
+            Ok(head) => Err(format!("names a block at {} that nobody certified", head.height)),
+            Err(why) => Err(why),
+        })
+    }
+
     /// The head row, or what it must have been: then it is written again.
     fn noted_head(&mut self) -> Result<Option<Head>, LedgerError> {
-        let why = match found(self.store().head())? {
-            Ok(head) if self.is_certified(head.height, &head.hash)? => return Ok(Some(head)),
-            Ok(head) => format!("names a block at {} that nobody certified", head.height),
+        let why = match self.head_of_row()? {
+            Ok(head) => return Ok(Some(head)),
             Err(why) => why,
         };
         let Some(head) = self.last_statement()? else {
             if why != MISSING {
-                self.repaired(Height(0), Column::Meta, why, Remedy::Removed);
+                let row = Concerned::Row(HEAD);
+                self.repaired(Height(0), Column::Meta, row, why, Remedy::Removed);
             }
             return Ok(None);
         };
-        self.repaired(head.height, Column::Meta, why, Remedy::Rebuilt);
+        self.repaired(head.height, Column::Meta, Concerned::Row(HEAD), why, Remedy::Rebuilt);
         let mut batch = Batch::default();
         batch.put(Column::Meta, HEAD, codec::encode(&head));
         self.store().mend(batch)?;
@@ -384,7 +361,7 @@ impl Opening {
         let (after, next) = (self.ledger.head().claim.height, before.next());
         if after > before {
             let found = format!("nothing executed from {next} up to {after}");
-            self.repaired(after, Column::State, found, Remedy::Rebuilt);
+            self.repaired(after, Column::State, Concerned::Table, found, Remedy::Rebuilt);
         }
         // What lies there and is not sound must not be served or believed.
         self.check_records(after.next(), after.next())?;

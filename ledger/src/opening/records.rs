@@ -5,7 +5,7 @@ use std::sync::Arc;
 use daruma_store::{Batch, Column, Store, Trust};
 use daruma_types::{Block, Certificate, CertifiedBlock, Hash, Height, VoteKind, limits as hard};
 
-use super::{Found, MISSING, Opening, Remedy, found, key};
+use super::{Concerned, Found, MISSING, Opening, Remedy, found, key};
 use crate::LedgerError;
 
 /// The block of this height with its certificate, if both prove themselves.
@@ -36,8 +36,8 @@ pub(crate) fn rows(
 /// What is wrong with a block that is another than the certificate's.
 const OTHER_BLOCK: &str = "is not the certified block";
 
-/// Which rows of a height are there and do not prove themselves, and why.
-pub(crate) fn damaged(
+/// Which rows of a height are missing or do not prove themselves, and why.
+pub(crate) fn wrong(
     block: &Found<Block>,
     certificate: &Found<Certificate>,
 ) -> Vec<(Column, String)> {
@@ -50,7 +50,17 @@ pub(crate) fn damaged(
     };
     let certificate = certificate.as_ref().err().cloned();
     let found = [(Column::Blocks, block), (Column::Certificates, certificate)].into_iter();
-    found.filter_map(|(column, why)| Some((column, why.filter(|why| why != MISSING)?))).collect()
+    found.filter_map(|(column, why)| Some((column, why?))).collect()
+}
+
+/// Those of [`wrong`] that are there.
+pub(crate) fn damaged(
+    block: &Found<Block>,
+    certificate: &Found<Certificate>,
+) -> Vec<(Column, String)> {
+    let mut found = wrong(block, certificate);
+    found.retain(|(_, why)| why != MISSING);
+    found
 }
 
 /// The block of this height, if its header describes it and is of this chain and height.
@@ -126,7 +136,7 @@ impl Opening {
     }
 
     /// The hash of the block below `height`, if a certificate tells it.
-    fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
+    pub(super) fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
         match height.previous() {
             Height(0) => Ok(Some(self.ledger.chain().0)),
             below => Ok(self.certificate(below)?.ok().map(|certificate| certificate.hash)),
@@ -139,20 +149,30 @@ impl Opening {
         height: Height,
         below: Option<Hash>,
     ) -> Result<Option<Hash>, LedgerError> {
-        let (block, certificate) = rows(self.store(), &self.ledger.trust, height)?;
-        let damaged = damaged(&block, &certificate);
-        let fits = !damaged.iter().any(|(column, _)| *column == Column::Blocks);
-        let mut batch = Batch::default();
-        for (column, why) in damaged {
-            self.quarantine(column, &key(height), &mut batch)?;
-            self.repaired(height, column, why, Remedy::Quarantined);
+        let (wrong, hash) = self.look_at_record(height, below)?;
+        let (key, mut batch) = (key(height), Batch::default());
+        for (column, why) in wrong.into_iter().filter(|(_, why)| why != MISSING) {
+            self.quarantine(column, &key, &mut batch)?;
+            self.repaired(height, column, Concerned::Row(&key), why, Remedy::Quarantined);
         }
         self.store().mend(batch)?;
-        let (Ok(block), Ok(certificate), true) = (block, certificate, fits) else {
-            return Ok(None);
+        Ok(hash)
+    }
+
+    /// What is wrong with the record of `height`, and the hash of its block if nothing is and it lies on
+    /// `below`.
+    pub(super) fn look_at_record(
+        &self,
+        height: Height,
+        below: Option<Hash>,
+    ) -> Result<(Vec<(Column, String)>, Option<Hash>), LedgerError> {
+        let (block, certificate) = rows(self.store(), &self.ledger.trust, height)?;
+        let wrong = wrong(&block, &certificate);
+        let (Ok(block), Ok(certificate), true) = (block, certificate, wrong.is_empty()) else {
+            return Ok((wrong, None));
         };
         // Two certified blocks that do not lie upon each other: only after more than f faults.
         let lies = below.is_none_or(|below| below == block.header.parent);
-        Ok(lies.then_some(certificate.hash))
+        Ok((wrong, lies.then_some(certificate.hash)))
     }
 }

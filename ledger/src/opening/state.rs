@@ -3,12 +3,12 @@
 use daruma_store::{Batch, Column, StoreError};
 use daruma_types::{Hash, Height};
 
-use super::{Depth, Opening, ROWS_AT_ONCE, Remedy, after};
+use super::{Concerned, Depth, Opening, ROWS_AT_ONCE, Remedy, after};
 use crate::tree::{Changes, Hashing, Page, Pages, Path, Slot, StateTree, value_hash};
 use crate::{LedgerError, StateKey, limits};
 
 /// What a look at some rows came to.
-enum Seen {
+pub(super) enum Seen {
     /// All is well, and this many entries are there.
     All(u64),
     /// All that was looked at is well.
@@ -30,7 +30,7 @@ impl Opening {
             }
             (Seen::All(_) | Seen::Part, Seen::All(_) | Seen::Part) => return Ok(true),
         };
-        self.repaired(head.height, why.0, why.1, Remedy::Rebuilt);
+        self.repaired(head.height, why.0, Concerned::Table, why.1, Remedy::Rebuilt);
         self.grow_tree(head.height, head.state_root)
     }
 
@@ -52,15 +52,33 @@ impl Opening {
 
     /// Walks the tree from its root; every page must hash to what is said of it above.
     fn see_tree(&self, root: Hash) -> Result<Seen, LedgerError> {
-        let mut budget = self.budget();
+        self.walk_tree(root, &mut |_, _| false, &mut |_| {})
+    }
+
+    /// The same. `wrong` is told each page that is not what it should be, and says whether to go on with the
+    /// others that it is not above; `seen`, how many were looked at.
+    pub(super) fn walk_tree(
+        &self,
+        root: Hash,
+        wrong: &mut dyn FnMut(&Path, &'static str) -> bool,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<Seen, LedgerError> {
+        let (mut budget, mut bad, mut looked) = (self.budget(), None, 0_u64);
         let (mut leaves, mut pages) = (0, 0_usize);
         let mut below = vec![(Path::ROOT, root)];
         while let Some((path, expected)) = below.pop() {
             // A missing page has no entries, which is right for the root of an empty state only.
             let mut page = self.page(&path)?.unwrap_or_default();
             if page.hash(&mut Hashing::with(None)) != expected {
-                return Ok(Seen::Wrong("is not that of the statement"));
+                let why = "is not that of the statement";
+                bad = Some(why);
+                if !wrong(&path, why) {
+                    return Ok(Seen::Wrong(why));
+                }
+                continue;
             }
+            looked += 1;
+            seen(looked);
             let is_leaf = |slot: &&Slot| matches!(slot, Slot::Leaf { .. });
             leaves += page.slots().iter().filter(is_leaf).count() as u64;
             pages += usize::from(page != Page::default());
@@ -75,29 +93,51 @@ impl Opening {
             rows += 1;
             Ok(())
         })?;
-        Ok(if rows == pages { Seen::All(leaves) } else { Seen::Wrong("has pages that none names") })
+        Ok(match bad {
+            Some(why) => Seen::Wrong(why),
+            None if rows == pages => Seen::All(leaves),
+            None => Seen::Wrong("has pages that none names"),
+        })
     }
 
     /// Looks up each entry of the state in the tree.
     fn see_entries(&self) -> Result<Seen, LedgerError> {
-        let mut budget = self.budget();
+        self.walk_entries(&mut |_, _| false, &mut |_| {})
+    }
+
+    /// The same. `wrong` is told the key of each entry that is not what it should be, none for a stretch that
+    /// cannot be read, and says whether to go on; `seen`, how many were looked at.
+    pub(super) fn walk_entries(
+        &self,
+        wrong: &mut dyn FnMut(Option<&[u8]>, &'static str) -> bool,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<Seen, LedgerError> {
+        let (mut budget, mut bad) = (self.budget(), None);
         let (mut from, mut entries) = (Vec::new(), 0);
         loop {
             let rows = match self.store().rows(Column::State, &from, ROWS_AT_ONCE) {
                 Ok(rows) => rows,
-                Err(StoreError::Damaged { .. }) => return Ok(Seen::Wrong("cannot be read")),
+                Err(StoreError::Damaged { .. }) => {
+                    wrong(None, "cannot be read");
+                    return Ok(Seen::Wrong("cannot be read"));
+                }
                 Err(failed) => return Err(failed.into()),
             };
             for (key, value) in &rows {
                 if self.leaf(&StateKey::hash_of(key))? != Some(value_hash(value)) {
-                    return Ok(Seen::Wrong("has an entry that the tree does not have"));
+                    let why = "has an entry that the tree does not have";
+                    bad = Some(why);
+                    if !wrong(Some(key), why) {
+                        return Ok(Seen::Wrong(why));
+                    }
                 }
                 entries += 1;
             }
+            seen(entries);
             budget = budget.saturating_sub(rows.len() as u64);
             match rows.last() {
                 Some((last, _)) if rows.len() == ROWS_AT_ONCE => from = after(last),
-                Some(_) | None => return Ok(Seen::All(entries)),
+                Some(_) | None => return Ok(bad.map_or(Seen::All(entries), Seen::Wrong)),
             }
             if budget == 0 {
                 return Ok(Seen::Part);
@@ -148,7 +188,8 @@ impl Opening {
             }
         };
         if grown == root {
-            self.repaired(head, Column::Tree, "was made again from the state", Remedy::Rebuilt);
+            let what = "was made again from the state";
+            self.repaired(head, Column::Tree, Concerned::Table, what, Remedy::Rebuilt);
         }
         Ok(grown == root)
     }

@@ -29,6 +29,8 @@ pub enum Column {
     /// Rows that were found damaged, or that lost a conflict: kept for study (see
     /// [`Column::quarantine_key`]).
     Quarantine,
+    /// What this replica repaired (sequence number): see `heal/mod.rs`.
+    HealLog,
 }
 
 /// What becomes of a table's rows when they are damaged or lost.
@@ -46,7 +48,7 @@ pub enum Class {
 
 impl Column {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// What becomes of its rows when they are damaged or lost.
     #[must_use]
@@ -59,7 +61,7 @@ impl Column {
             | Self::Statements
             | Self::State
             | Self::Tree => Class::Derived,
-            Self::Journal | Self::Meta | Self::Quarantine => Class::Control,
+            Self::Journal | Self::Meta | Self::Quarantine | Self::HealLog => Class::Control,
         }
     }
 
@@ -83,6 +85,7 @@ impl Column {
         Self::Attestations,
         Self::Meta,
         Self::Quarantine,
+        Self::HealLog,
     ];
 
     /// The name on disk and in messages to people.
@@ -101,6 +104,7 @@ impl Column {
             Self::Attestations => "attestations",
             Self::Meta => "meta",
             Self::Quarantine => "quarantine",
+            Self::HealLog => "heal_log",
         }
     }
 }

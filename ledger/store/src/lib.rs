@@ -9,10 +9,13 @@
 mod backend;
 mod column;
 mod error;
+mod heal;
 mod journal;
 pub mod limits;
 mod memory;
 mod power;
+#[cfg(feature = "rocks")]
+mod read_only;
 #[cfg(feature = "rocks")]
 mod rocks;
 #[cfg(feature = "rocks")]
@@ -24,13 +27,16 @@ mod trust;
 pub use backend::{Backend, Batch, Row, Rows, Sync};
 pub use column::{Class, Column};
 pub use error::StoreError;
+pub use heal::{Heal, HealComponent, HealRecord, check_heals, row_digest};
 pub use journal::{CleanJournal, JournalFault};
 pub use memory::{Memory, MemoryStore};
 pub use power::{Moment, PowerCut};
+#[cfg(feature = "rocks")]
+pub use read_only::ReadOnly;
 #[cfg(feature = "rocks")]
 pub use rocks::{Rocks, RocksStore};
 #[cfg(feature = "rocks")]
 pub use salvage::{Opened, Salvaged};
 pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
-pub use tables::{CHAIN, HEAD, Tables};
+pub use tables::{CHAIN, HEAD, RESTORED, Tables};
 pub use trust::Trust;

@@ -26,6 +26,28 @@ pub const LONE_HEIGHTS_MAX: u64 = daruma_types::limits::WINDOW_MAX as u64;
 /// Bytes kept of one row in quarantine: the largest block fits.
 pub const QUARANTINE_BYTES_MAX: usize = 2 * daruma_types::limits::BLOCK_BYTES_MAX;
 
+/// Records of the heal log that are kept: months of a healthy replica, and enough of a bad day to see how
+/// it began. The oldest go first.
+pub const HEAL_RECORDS_MAX: u64 = 4096;
+
+/// Bytes of a heal record's cause, and of what was done: a line for people. With the evidence, a full log
+/// takes less than 8 MiB.
+pub const HEAL_TEXT_BYTES_MAX: usize = 256;
+
+/// Bytes of a heal record's evidence.
+pub const HEAL_EVIDENCE_BYTES_MAX: usize = 1024;
+
+/// Lost records in a row that are each replaced by one that says so. A longer gap ends the log
+/// downwards, as if what is below it were pruned: garbage must not be taken for a long history.
+pub const HEAL_GAP_MAX: u64 = 64;
+
+/// The highest sequence number that a start believes: nobody counts that far at the rate that the
+/// driver allows, and it is a JSON number.
+pub const HEAL_SEQUENCE_MAX: u64 = 1 << 53;
+
+/// Heal records read at once: one answer to whoever asks, of some 400 KiB at most.
+pub const HEAL_PAGE_MAX: usize = 256;
+
 /// Bytes of blocks read from disk that are kept in memory, indexes and filters included; shared by
 /// all columns.
 pub const BLOCK_CACHE_BYTES: usize = 32 * 1024 * 1024;

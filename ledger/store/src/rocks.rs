@@ -1,8 +1,10 @@
 //! Rows on disk, in RocksDB.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
@@ -25,6 +27,8 @@ pub struct Rocks {
     db: DB,
     /// The first damage that a read met in a file.
     damage: OnceLock<String>,
+    /// Keeps others from opening a store that is only read.
+    _lock: Option<File>,
 }
 
 impl RocksStore {
@@ -37,6 +41,17 @@ impl RocksStore {
         let db = open_database(path, DBRecoveryMode::PointInTime)
             .map_err(|error| StoreError::open(path, error))?;
         Ok(Self::over(Rocks::of(db)))
+    }
+
+    /// Makes a store of its own in the folder `path`, which must not be there, with all rows as they are now.
+    /// Table files are shared with it where both are on one disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] that names the folder.
+    pub fn checkpoint(&self, path: impl AsRef<Path>) -> Result<(), StoreError> {
+        let path = path.as_ref();
+        let made = Checkpoint::new(&self.backend().db).and_then(|c| c.create_checkpoint(path));
+        made.map_err(|error| StoreError::open(path, error))
     }
 
     /// The first damage in a file that was met since the store was opened. Rows that are written anew hide
@@ -76,7 +91,7 @@ pub(crate) fn database_options() -> Options {
     options
 }
 
-fn column_options(column: Column, cache: &Cache) -> Options {
+pub(crate) fn column_options(column: Column, cache: &Cache) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
@@ -98,14 +113,19 @@ fn column_options(column: Column, cache: &Cache) -> Options {
         | Column::Journal
         | Column::Attestations
         | Column::Meta
-        | Column::Quarantine => DBCompressionType::Lz4,
+        | Column::Quarantine
+        | Column::HealLog => DBCompressionType::Lz4,
     });
     options
 }
 
 impl Rocks {
     pub(crate) const fn of(db: DB) -> Self {
-        Self { db, damage: OnceLock::new() }
+        Self::locked(db, None)
+    }
+
+    pub(crate) const fn locked(db: DB, lock: Option<File>) -> Self {
+        Self { db, damage: OnceLock::new(), _lock: lock }
     }
 
     fn family(&self, column: Column, act: &'static str) -> Result<&ColumnFamily, StoreError> {

@@ -101,7 +101,7 @@ impl RocksStore {
 
 /// Why a folder with files of a database in it is not one: RocksDB would begin a new one there, and
 /// delete them.
-fn headless(path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn headless(path: &Path) -> io::Result<Option<String>> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

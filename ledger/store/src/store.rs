@@ -6,7 +6,8 @@ use daruma_types::{
     RecoveredJournal, StateCertificate, Statement,
 };
 
-use crate::{Batch, CleanJournal, Column, Row, StoreError, Trust};
+use crate::heal::{Heal, HealRecord};
+use crate::{Batch, CleanJournal, Column, JournalFault, Row, StoreError, Trust};
 
 /// The last executed block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -96,6 +97,10 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// That the write failed.
     fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError>;
+
+    /// What [`Self::clean_journal`] would drop: each row's key, none for a stretch that cannot be read, and
+    /// why. Writes nothing.
+    fn journal_faults(&self, trust: &Trust) -> Vec<(Vec<u8>, JournalFault)>;
 
     /// Forgets all votes, bodies and prepared certificates, which were for a chain that is given up
     /// (DESIGN 4.2, conflict): reported in a view change, they would lead back to it. View and floor stay.
@@ -222,6 +227,39 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// That the write failed.
     fn mend(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Appends records to the heal log, durably and in this order; the oldest go where there are too many.
+    /// Texts that are too long are cut. Whoever calls it sees to it that nothing that repeats itself fills
+    /// the log.
+    ///
+    /// # Errors
+    /// That the write failed.
+    fn note_heals(&self, heals: &[Heal]) -> Result<(), StoreError>;
+
+    /// Replaces records of the heal log that were found lost or damaged when the store was opened by
+    /// records that say so, and gives how many rows were wrong.
+    ///
+    /// # Errors
+    /// That the write failed.
+    fn mend_heal_log(&self, at_ms: u64) -> Result<u64, StoreError>;
+
+    /// Numbers of the oldest record of the heal log, and of the one that is written next.
+    fn heal_bounds(&self) -> (u64, u64);
+
+    /// What was found wrong with the heal log when the store was opened and is not mended yet: the row's
+    /// key, and what is wrong there.
+    fn heal_faults(&self) -> Vec<(Vec<u8>, &'static str)>;
+
+    /// Records of the heal log whose number is below `before`, the newest first: at most `limit` and
+    /// [`crate::limits::HEAL_PAGE_MAX`]. Rows that cannot be read are left out.
+    ///
+    /// # Errors
+    /// That the disk refused.
+    fn heals_before(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HealRecord>, StoreError>;
 
     /// Head, state and tree as they are now, unchanging while the next blocks are committed. Hold it
     /// for one query only: what it shows cannot be thrown away before it is dropped.

@@ -9,7 +9,8 @@ use daruma_types::{
 };
 
 use crate::error::{Promised, decode_row};
-use crate::journal::{self, CleanJournal, Marks, Settled};
+use crate::heal::{Heal, HealRecord, HealTail};
+use crate::journal::{self, CleanJournal, JournalFault, Marks, Settled};
 use crate::limits::{LONE_HEIGHTS_MAX, LONE_REFUSALS_MAX, QUARANTINE_ROWS_MAX};
 use crate::store::{Commit, Head, Location, Recovered, Snapshot, Store};
 use crate::{Backend, Batch, Column, Row, Rows, StoreError, Sync, Trust};
@@ -23,19 +24,25 @@ const REFUSED: &[u8] = b"refused";
 /// The row of [`Column::Meta`] that holds the chain's id.
 pub const CHAIN: &[u8] = b"chain";
 
+/// The row of [`Column::Meta`] that is there if the store was restored from a backup: the backup's height,
+/// and when it was restored, in ms since 1970. The journal may have forgotten votes cast since the backup.
+pub const RESTORED: &[u8] = b"restored";
+
 /// A store over `B`. See [`Store`] for what it promises.
 #[derive(Debug)]
 pub struct Tables<B> {
     backend: B,
     marks: Mutex<Marks>,
+    heals: Mutex<HealTail>,
 }
 
 impl<B: Backend> Tables<B> {
-    /// The store in `backend`, with the journal's marks read from it.
+    /// The store in `backend`, with the journal's marks, and where the heal log stands, read from it.
     #[must_use]
     pub fn over(backend: B) -> Self {
-        let marks = Marks::of(&journal::recover(&backend).journal);
-        Self { backend, marks: Mutex::new(marks) }
+        let marks = Mutex::new(Marks::of(&journal::recover(&backend).journal));
+        let heals = Mutex::new(HealTail::of(&backend));
+        Self { backend, marks, heals }
     }
 
     pub(crate) const fn backend(&self) -> &B {
@@ -45,11 +52,26 @@ impl<B: Backend> Tables<B> {
     /// Reads the marks again, after the rows were changed behind the store's back.
     pub(crate) fn reload(&self) {
         *self.marks() = Marks::of(&journal::recover(&self.backend).journal);
+        *self.heals() = HealTail::of(&self.backend);
+    }
+
+    fn heals(&self) -> MutexGuard<'_, HealTail> {
+        // Replaced whole, after the write, as the marks are.
+        self.heals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
         // Marks are replaced whole, after the write, so a panic elsewhere leaves them sound.
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The head that the journal is judged by.
+    fn settled(&self, trust: &Trust) -> Settled {
+        let height = self.head().ok().flatten().map_or(Height(0), |head| head.height);
+        let certificate = self.certificate(height).ok().flatten();
+        let certificate = certificate.filter(|c| trust.holds(VoteKind::Commit, c));
+        let ballot = certificate.map(|certificate| certificate.ballot).unwrap_or_default();
+        Settled { height, ballot }
     }
 
     /// A damaged row above the head proves nothing: it is written anew with the block.
@@ -167,16 +189,16 @@ impl<B: Backend> Store for Tables<B> {
 
     fn clean_journal(&self, trust: &Trust) -> Result<CleanJournal, StoreError> {
         let mut marks = self.marks();
-        let height = self.head().ok().flatten().map_or(Height(0), |head| head.height);
-        let certificate = self.certificate(height).ok().flatten();
-        let certificate = certificate.filter(|c| trust.holds(VoteKind::Commit, c));
-        let ballot = certificate.map(|certificate| certificate.ballot).unwrap_or_default();
-        let (clean, batch) = journal::clean(&self.backend, &Settled { height, ballot }, trust);
+        let (clean, batch) = journal::clean(&self.backend, &self.settled(trust), trust);
         if !batch.is_empty() {
             self.backend.write(batch, Sync::Yes)?;
         }
         *marks = Marks::of(&clean.journal);
         Ok(clean)
+    }
+
+    fn journal_faults(&self, trust: &Trust) -> Vec<(Vec<u8>, JournalFault)> {
+        journal::faults(&self.backend, &self.settled(trust), trust)
     }
 
     fn forget_promises(&self) -> Result<(), StoreError> {
@@ -311,6 +333,46 @@ impl<B: Backend> Store for Tables<B> {
             return Ok(());
         }
         self.backend.write(batch, Sync::Yes)
+    }
+
+    fn note_heals(&self, heals: &[Heal]) -> Result<(), StoreError> {
+        let Some(first) = heals.first() else { return Ok(()) };
+        // What is lost at the end of the log must be replaced before anything is joined to it.
+        self.mend_heal_log(first.at_ms)?;
+        let mut tail = self.heals();
+        let mut next = tail.clone();
+        let mut batch = Batch::default();
+        heals.iter().for_each(|heal| next.append(heal, &mut batch));
+        self.backend.write(batch, Sync::Yes)?;
+        *tail = next;
+        Ok(())
+    }
+
+    fn mend_heal_log(&self, at_ms: u64) -> Result<u64, StoreError> {
+        let mut tail = self.heals();
+        let mut next = tail.clone();
+        let mut batch = Batch::default();
+        let wrong = next.mend(&self.backend, at_ms, &mut batch)?;
+        self.mend(batch)?;
+        *tail = next;
+        Ok(wrong)
+    }
+
+    fn heal_bounds(&self) -> (u64, u64) {
+        self.heals().bounds()
+    }
+
+    fn heal_faults(&self) -> Vec<(Vec<u8>, &'static str)> {
+        self.heals().faults()
+    }
+
+    fn heals_before(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HealRecord>, StoreError> {
+        let tail = self.heals().clone();
+        tail.page(&self.backend, before, limit)
     }
 
     fn snapshot(&self) -> Box<dyn Snapshot + '_> {

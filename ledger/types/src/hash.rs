@@ -47,6 +47,8 @@ pub enum HashContext {
     StateKey,
     /// Anything of the state tree that is not a key.
     StateTree,
+    /// A record of what a replica repaired, and the rows that such records speak of.
+    HealRecord,
 }
 
 impl HashContext {
@@ -107,6 +109,12 @@ impl HashContext {
                 0xa2, 0x01, 0x2b, 0x85, 0x2a, 0x2a, 0xfb, 0x24, 0xac, 0xd0, 0xbd, 0x04, 0x7b, 0x85,
                 0xd8, 0xe9, 0x84, 0xbc, 0x0f, 0xae, 0x58, 0x3d, 0x41, 0x82, 0xa1, 0x17, 0xe6, 0x8a,
                 0xf9, 0x2f, 0x40, 0xed,
+            ],
+            // "daruma v1 heal record"
+            Self::HealRecord => &[
+                0xe8, 0x3f, 0xe2, 0xb8, 0xe9, 0x1e, 0x38, 0x8f, 0x00, 0x52, 0xec, 0xf7, 0xc9, 0xc6,
+                0x68, 0xe3, 0x63, 0x23, 0x8c, 0xe6, 0xab, 0xe3, 0x1c, 0x91, 0x4c, 0x0c, 0x7b, 0x09,
+                0xfc, 0xa6, 0x8d, 0xfa,
             ],
         }
     }
@@ -172,6 +180,7 @@ mod tests {
             (HashContext::ChainSpec, "daruma v1 chainspec"),
             (HashContext::StateKey, "daruma v1 state key"),
             (HashContext::StateTree, "daruma v1 state tree"),
+            (HashContext::HealRecord, "daruma v1 heal record"),
         ] {
             let derived = blake3::Hasher::new_derive_key(name).update(b"x").finalize();
             assert_eq!(Hash::of(context, &[b"x"]).0, *derived.as_bytes(), "{name}");

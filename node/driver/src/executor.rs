@@ -10,7 +10,7 @@ use bytes::Bytes;
 use daruma_engine::Input;
 use daruma_ledger::{Depth, Ledger, LedgerError, LedgerReader, LedgerRepair};
 use daruma_network::Network;
-use daruma_store::Store;
+use daruma_store::{Heal, HealComponent, Store};
 use daruma_types::{
     Adoption, CertifiedBlock, Hash, Height, Message, PublicKey, StateCertificate, Statement, codec,
     limits as wire,
@@ -20,6 +20,7 @@ use tracing::{error, warn};
 
 use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
+use crate::healing::{HealNotes, heals_of_ledger, now_ms};
 use crate::limits;
 use crate::start::engine_head;
 use crate::turn::{LedgerWork, Serving, Work};
@@ -33,6 +34,7 @@ pub(crate) struct Executor {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) events: broadcast::Sender<DriverEvent>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) heals: HealNotes,
     /// Names of the transactions of blocks whose attestations may still come.
     pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
 }
@@ -79,7 +81,12 @@ impl Executor {
                 Err(failure) => {
                     error!(%failure, "nothing is executed: the ledger cannot be written");
                     Counters::count(&self.counters.refused_writes);
-                    self.counters.ledger_fails.store(true, Ordering::Relaxed);
+                    if !self.counters.ledger_fails.swap(true, Ordering::Relaxed) {
+                        let done = "nothing is executed until the ledger can be written";
+                        let heal =
+                            Heal::new(now_ms(), HealComponent::Disk, failure.to_string(), done);
+                        self.heals.note("ledger refused", vec![heal]);
+                    }
                     std::thread::sleep(pause);
                     pause = pause.saturating_mul(2).min(limits::DISK_PAUSE_MAX);
                 }
@@ -88,7 +95,11 @@ impl Executor {
                 return;
             }
         };
-        self.counters.ledger_fails.store(false, Ordering::Relaxed);
+        if self.counters.ledger_fails.swap(false, Ordering::Relaxed) {
+            let (cause, done) = ("the ledger can be written again", "blocks are executed again");
+            let heal = Heal::new(now_ms(), HealComponent::Disk, cause, done);
+            self.heals.note("ledger resumed", vec![heal]);
+        }
         self.door.executed(&executed.nonces);
         let transactions: Arc<[Hash]> = executed.transactions.into();
         self.unattested.insert(executed.statement.height, transactions.clone());
@@ -114,10 +125,19 @@ impl Executor {
     /// Compares another chain's blocks with our own, and gives up our own where they part if the
     /// conflict rule says so.
     fn adopt(&mut self, blocks: &[CertifiedBlock], tie: bool) {
-        let from = self.ledger.head().claim.height;
+        let (from, before) = (self.ledger.head().claim.height, self.ledger.head().claim.hash);
+        let started = Instant::now();
         match self.ledger.adopt(blocks, tie) {
             Ok(Adoption::Adopted { to }) => {
                 error!(%from, %to, "blocks were given up for another certified chain");
+                let cause =
+                    "another certified chain was shown, and this replica was on the smaller side";
+                let done = "the blocks above the fork were given up and kept in quarantine";
+                let heal = Heal::new(now_ms(), HealComponent::Chain, cause, done)
+                    .with_change(Some(before), Some(self.ledger.head().claim.hash))
+                    .with_evidence(format!("head {from}, given up down to {to}"))
+                    .that_took(started.elapsed());
+                self.heals.note("adopted", vec![heal]);
                 self.changed(from);
             }
             Ok(adoption) => {
@@ -135,11 +155,14 @@ impl Executor {
 
     /// Looks at a record that could not be served. What is missed then is told to the engine.
     fn check(&mut self, height: Height) {
+        let started = Instant::now();
         match self.ledger.check_height(height) {
             Ok(repairs) if repairs.is_empty() => {}
             Ok(repairs) => {
                 Counters::count(&self.counters.ledger_repairs);
                 tell_repairs(&repairs);
+                let heals = heals_of_ledger(&repairs, now_ms(), started.elapsed());
+                self.heals.note("record", heals);
                 self.tell_head();
             }
             Err(failure) => warn!(%failure, %height, "a record could not be checked"),
@@ -148,9 +171,18 @@ impl Executor {
 
     /// Puts a block that a peer sent in the place of a damaged one, and tells what else is missed.
     fn mend(&mut self, block: &CertifiedBlock) {
-        let height = block.certificate.height;
+        let (height, started) = (block.certificate.height, Instant::now());
         match self.ledger.mend(block) {
-            Ok(true) => warn!(%height, "a damaged block was had again from the other replicas"),
+            Ok(true) => {
+                warn!(%height, "a damaged block was had again from the other replicas");
+                let cause = "the record of an executed block was damaged";
+                let done = "the block was had again from another replica";
+                let heal = Heal::new(now_ms(), HealComponent::Ledger, cause, done)
+                    .with_change(None, Some(block.certificate.hash))
+                    .with_evidence(format!("height {height}, proven by the block above"))
+                    .that_took(started.elapsed());
+                self.heals.note("mended", vec![heal]);
+            }
             Ok(false) => {}
             Err(failure) => error!(%failure, %height, "a damaged block could not be replaced"),
         }
@@ -170,9 +202,17 @@ impl Executor {
     fn repair(&mut self, damage: &LedgerError) -> bool {
         warn!(%damage, "the ledger is checked and repaired");
         Counters::count(&self.counters.ledger_repairs);
+        let started = Instant::now();
         match self.ledger.check_again(Depth::Whole) {
             Ok(repairs) => {
                 tell_repairs(&repairs);
+                let mut heals = heals_of_ledger(&repairs, now_ms(), started.elapsed());
+                if heals.is_empty() {
+                    let done = "the whole ledger was checked, and nothing was to be repaired";
+                    let heal = Heal::new(now_ms(), HealComponent::Ledger, damage.to_string(), done);
+                    heals.push(heal.that_took(started.elapsed()));
+                }
+                self.heals.note("ledger", heals);
                 self.door.forget();
                 true
             }
@@ -236,7 +276,7 @@ impl Executor {
 
 /// Writes what opening or checking a ledger repaired into the log.
 pub fn tell_repairs(repairs: &[LedgerRepair]) {
-    for LedgerRepair { height, column, found, remedy } in repairs {
+    for LedgerRepair { height, column, found, remedy, .. } in repairs {
         warn!(%height, table = column.name(), found, ?remedy, "the ledger was repaired");
     }
 }

@@ -17,6 +17,7 @@
 mod door;
 mod event;
 mod executor;
+mod healing;
 mod intake;
 pub mod limits;
 mod rebuilding;
@@ -26,6 +27,7 @@ mod turn;
 pub use door::Refused;
 pub use event::{Counters, DriverEvent};
 pub use executor::tell_repairs;
+pub use healing::{heals_of_ledger, now_ms};
 pub use start::{Driver, DriverParts};
 
 use daruma_ledger::LedgerError;

@@ -73,3 +73,21 @@ pub const DISK_PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// The longest such pause: a replica is back soon after its disk is.
 pub const DISK_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Notes of repairs that wait for the heal log's thread. Beyond it they are only counted.
+pub const HEAL_NOTES_MAX: usize = 256;
+
+/// Records of one kind that are written to the heal log at once; as many again come in each
+/// [`HEAL_PERIOD`]. What is above is added up in the last one. A memory that fails all the time so
+/// writes some hundred bytes a second, and what happened before it began stays in the log for days.
+pub const HEAL_BURST: u32 = 6;
+
+/// See [`HEAL_BURST`].
+pub const HEAL_PERIOD: Duration = Duration::from_secs(300);
+
+/// Repairs of one check of the ledger that get a record each; the others share the last one.
+pub const HEALS_PER_CHECK_MAX: usize = 16;
+
+/// How often the heal log's thread looks whether added-up repairs are to be written, or a disk that
+/// refused them takes them now.
+pub const HEAL_TICK: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Builder;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tracing::{error, warn};
 use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::executor::{Executor, serve};
+use crate::healing::{self, HealNotes, heals_of_journal, now_ms};
 use crate::intake::Intake;
 use crate::rebuilding::Rebuilding;
 use crate::turn::{EngineThread, Work, trust_of};
@@ -89,6 +91,7 @@ impl Driver {
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
         let DriverParts { context, store, ledger, automaton, network, events, tick } = parts;
         let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
+        let journal_heals = heals_of_journal(&dropped, now_ms());
         for (fault, rows) in dropped {
             warn!(rows, "the journal held {}: dropped", fault.name());
         }
@@ -106,6 +109,10 @@ impl Driver {
         let (status_sender, status) = watch::channel(Arc::new(engine.status()));
         let (events_sender, _) = broadcast::channel(limits::EVENTS_MAX);
         let counters = Arc::new(Counters::default());
+        let (notes_sender, notes) = sync_channel(limits::HEAL_NOTES_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let heals = HealNotes::new(notes_sender, lost.clone());
+        heals.note("journal", journal_heals);
 
         let engine_thread = EngineThread {
             engine,
@@ -118,6 +125,7 @@ impl Driver {
             servings: servings_sender,
             status: status_sender,
             counters: counters.clone(),
+            heals: heals.clone(),
             tick,
         };
         let executor = Executor {
@@ -125,9 +133,10 @@ impl Driver {
             work: ledger_work,
             engine: work_sender.clone(),
             door: door.clone(),
-            store,
+            store: store.clone(),
             events: events_sender.clone(),
             counters: counters.clone(),
+            heals,
             unattested: BTreeMap::new(),
         };
         let intake = Intake {
@@ -140,6 +149,10 @@ impl Driver {
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
         thread("executor", &ends_sender, move || {
             executor.run();
+            Ok(())
+        })?;
+        thread("healing", &ends_sender, move || {
+            healing::keep(&notes, &lost, store.as_ref());
             Ok(())
         })?;
         let serving_network = network.clone();
@@ -247,7 +260,8 @@ fn watch_threads(ends: &Receiver<End>, stop: &SyncSender<Work>) -> Result<(), Dr
         match ended {
             // It ends when the RPC server, which holds the other end, does.
             Ok(()) if name == "submit" => {}
-            Ok(()) if name == "executor" => return Ok(()),
+            // It ends after the engine and the executor, which make notes for it.
+            Ok(()) if name == "healing" => return Ok(()),
             Ok(()) => {}
             Err(failure) => {
                 error!(thread = name, %failure, "stopped");

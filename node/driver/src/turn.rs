@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daruma_engine::{
     Context, Destination, Effect, Engine, EngineHead, Input, Observation, PoolRefusal, Status,
 };
 use daruma_network::Network;
-use daruma_store::{Store, StoreError, Trust};
+use daruma_store::{Heal, HealComponent, Store, StoreError, Trust};
 use daruma_types::{
     CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId, StateCertificate, Transaction,
     codec,
@@ -23,6 +23,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::door::Refused;
 use crate::event::Counters;
+use crate::healing::{HealNotes, kind_of, now_ms};
 use crate::limits;
 use crate::rebuilding::{Cause, Rebuilding};
 use crate::{Answer, DriverError};
@@ -78,6 +79,7 @@ pub(crate) struct EngineThread {
     pub(crate) servings: SyncSender<Serving>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) heals: HealNotes,
     pub(crate) tick: Duration,
 }
 
@@ -347,16 +349,25 @@ impl EngineThread {
             Err(contradiction @ StoreError::Contradiction { .. }) => {
                 Counters::count(&self.counters.rebuilt);
                 warn!(%contradiction, "the engine's memory was wrong");
+                let done = "the engine was made anew from ledger and journal";
+                self.note("contradiction", HealComponent::Engine, &contradiction, done);
                 Some(Cause::Contradiction)
             }
             Err(failed) => {
                 Counters::count(&self.counters.refused_writes);
                 error!(%failed, "the journal cannot be written: this replica does not vote");
+                if !self.counters.journal_fails.load(Ordering::Relaxed) {
+                    let done = "this replica does not vote until its journal can be written";
+                    self.note("journal refused", HealComponent::Disk, &failed, done);
+                }
                 Some(Cause::Disk)
             }
         };
         let fails = cause == Some(Cause::Disk);
-        self.counters.journal_fails.store(fails, Ordering::Relaxed);
+        if self.counters.journal_fails.swap(fails, Ordering::Relaxed) && !fails {
+            let cause = "the journal can be written again";
+            self.note("journal resumed", HealComponent::Disk, &cause, "this replica votes again");
+        }
         if !fails {
             self.rebuilding.disk_works();
         }
@@ -372,6 +383,16 @@ impl EngineThread {
                 Destination::One(peer) => self.network.send(peer, lane, frame),
             }
         }
+    }
+
+    fn note(
+        &self,
+        kind: &'static str,
+        component: HealComponent,
+        cause: &dyn std::fmt::Display,
+        done: &str,
+    ) {
+        self.heals.note(kind, vec![Heal::new(now_ms(), component, cause.to_string(), done)]);
     }
 
     fn observe(&self, observation: &Observation) {
@@ -408,13 +429,9 @@ impl EngineThread {
             Observation::Repaired(illegal) => {
                 Counters::count(&counters.repaired);
                 warn!(%illegal, "own state was illegal and has been repaired");
+                let done = "the engine replaced what was wrong in its memory";
+                self.note(kind_of(illegal), HealComponent::Engine, illegal, done);
             }
         }
     }
-}
-
-/// The wall clock in ms since 1970; 0 before.
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use daruma_automaton_api::DynAutomaton;
 use daruma_chainspec::{
     AutomatonSpec, ChainSpec, KnownAutomata, Limits, Parameter, ReplicaSpec, SpecDraft,
     ViewEstablishment, limits,
@@ -129,6 +131,15 @@ pub(crate) fn read(path: &Path, known: &KnownAutomata) -> Result<ChainSpec, CliE
     }
     let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
     ChainSpec::parse(&text, known).map_err(|error| named(error.to_string()))
+}
+
+/// Reads a chain.toml, and makes its automaton.
+pub(crate) fn with_automaton(path: &Path) -> Result<(ChainSpec, Arc<dyn DynAutomaton>), CliError> {
+    let spec = read(path, &Registry::built_in().names().into_iter().collect())?;
+    let automaton = spec.automaton();
+    let built = Registry::built_in().build(&automaton.name, &automaton.parameters_json());
+    let built = built.map_err(CliError::bad_input)?;
+    Ok((spec, built))
 }
 
 /// Writes a new chain.toml. An existing one is a chain's identity and is never overwritten.

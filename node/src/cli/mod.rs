@@ -1,8 +1,11 @@
 //! The commands, one file for each.
 
+mod backup;
 mod chain;
 mod dev;
+mod doctor;
 mod error;
+mod heal_log;
 mod keys;
 mod operations;
 mod output;
@@ -13,6 +16,7 @@ mod simulate;
 mod status;
 mod stop;
 mod tx;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use daruma_node::config::{LogConfig, LogLevel};
@@ -48,6 +52,15 @@ enum Command {
     Query(query::Arguments),
     /// Show where the replicas stand.
     Status(status::Arguments),
+    /// Show what a replica repaired by itself.
+    HealLog(heal_log::Arguments),
+    /// Look at everything in a stopped replica's data folder, and change nothing.
+    Verify(verify::Arguments),
+    /// Look for what keeps a replica from running well, and say what to do. Changes nothing.
+    Doctor(doctor::Arguments),
+    /// Make a backup of a replica's store, or put one in place.
+    #[command(subcommand)]
+    Backup(backup::Arguments),
     /// Search for a fault in simulated networks.
     #[cfg(feature = "simulate")]
     Simulate(simulate::Arguments),
@@ -69,6 +82,10 @@ impl Cli {
             Command::Tx(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Query(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Status(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::HealLog(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Verify(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Doctor(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Backup(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
             Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }

@@ -8,6 +8,7 @@ mod block;
 mod chain;
 mod error;
 mod form;
+mod heal;
 pub mod limits;
 mod methods;
 mod node;
@@ -18,6 +19,7 @@ pub use block::{BlockJson, BlockTransaction, CertificateJson, HeaderJson};
 pub use chain::{BlockSelector, HeadEvent};
 pub use error::{ErrorData, ErrorKind, RpcFailure};
 pub use form::{Hex, HexForm, Number};
+pub use heal::{Backup, HealLog, HealRecordJson};
 pub use methods::{
     AppApiClient, AppApiServer, ChainApiClient, ChainApiServer, NodeApiClient, NodeApiServer,
     TxApiClient, TxApiServer,

@@ -11,6 +11,12 @@ pub const REQUEST_BYTES_MAX: u32 = 4 * 1024 * 1024;
 /// Bytes of one response: a full block with all of its transactions in hex fits.
 pub const RESPONSE_BYTES_MAX: u32 = 16 * 1024 * 1024;
 
+/// Records that `consensus_healLog` gives when it is not told how many.
+pub const HEAL_RECORDS_DEFAULT: u32 = 50;
+
+/// The most records that it gives at once: some 400 KiB.
+pub const HEAL_RECORDS_MAX: u32 = 256;
+
 /// How long `tx_submitAndWait` waits when it is not told, in ms.
 pub const WAIT_MS_DEFAULT: u64 = 10_000;
 

@@ -9,9 +9,9 @@ use jsonrpsee::proc_macros::rpc;
 use serde_json::Value;
 
 use crate::{
-    AppInfo, BlockJson, BlockSelector, CertificateJson, Confirmation, ConsensusState, HeadEvent,
-    HeaderJson, Health, Hex, MethodList, NodeStatus, Number, Peer, QueryAnswer, Submitted,
-    TransactionJson, TxFound, TxStatus,
+    AppInfo, Backup, BlockJson, BlockSelector, CertificateJson, Confirmation, ConsensusState,
+    HeadEvent, HeaderJson, HealLog, Health, Hex, MethodList, NodeStatus, Number, Peer, QueryAnswer,
+    Submitted, TransactionJson, TxFound, TxStatus,
 };
 
 /// Transactions.
@@ -96,6 +96,15 @@ pub trait NodeApi {
     /// The consensus engine as it is.
     #[method(name = "consensus_state")]
     async fn consensus_state(&self) -> RpcResult<ConsensusState>;
+
+    /// What the node repaired or reset, the newest first: at most `limit` records older than the number
+    /// `before`.
+    #[method(name = "consensus_healLog")]
+    async fn heal_log(&self, before: Option<Number>, limit: Option<u32>) -> RpcResult<HealLog>;
+
+    /// Makes a backup of the node's store under `backups` in its data folder.
+    #[method(name = "node_backup")]
+    async fn backup(&self) -> RpcResult<Backup>;
 
     /// Every method of the node.
     #[method(name = "rpc_methods")]

@@ -75,6 +75,12 @@ pub struct NodeStatus {
     pub peers_connected: usize,
     /// Transactions pending in the pool.
     pub pending: usize,
+    /// Records written to the heal log so far: what was repaired or reset here, restarts included.
+    #[serde(default)]
+    pub heals: Number,
+    /// When the last of them was written, in ms since 1970; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heal_ms: Option<Number>,
 }
 
 /// Answer of `node_health`.

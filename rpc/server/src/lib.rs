@@ -25,7 +25,7 @@ mod tx;
 mod waiters;
 
 pub use seam::{
-    Accepted, Backend, DetectorStatus, LedgerEvent, LinkStatus, NodeIdentity, PeerInfo, Refused,
-    StatusSnapshot, Submission,
+    Accepted, Backend, BackupMade, BackupRefused, DetectorStatus, LedgerEvent, LinkStatus,
+    NodeIdentity, PeerInfo, Refused, StatusSnapshot, Submission,
 };
 pub use server::{Config, Server, ServerError};

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use daruma_ledger::HealRecord;
 use daruma_rpc_api::{
-    ConsensusState, DetectorState, Health, Hex, LinkState, MethodList, MonitorState, NodeApiServer,
-    NodeStatus, Number, Peer, PeerStanding, SlotState,
+    Backup, ConsensusState, DetectorState, ErrorKind, HealLog, HealRecordJson, Health, Hex,
+    LinkState, MethodList, MonitorState, NodeApiServer, NodeStatus, Number, Peer, PeerStanding,
+    RpcFailure, SlotState,
+    limits::{HEAL_RECORDS_DEFAULT, HEAL_RECORDS_MAX},
 };
 use daruma_types::{ReplicaId, SignerSet, SlotLine, VStatus, View};
 use jsonrpsee::core::{RpcResult, async_trait};
 
 use crate::context::{Context, Work, ledger_failed};
-use crate::{PeerInfo, StatusSnapshot};
+use crate::{BackupMade, BackupRefused, PeerInfo, StatusSnapshot};
 
 /// Answers the methods about the node.
 pub(crate) struct NodeMethods(pub(crate) Arc<Context>);
@@ -18,8 +21,11 @@ pub(crate) struct NodeMethods(pub(crate) Arc<Context>);
 #[async_trait]
 impl NodeApiServer for NodeMethods {
     async fn node_status(&self) -> RpcResult<NodeStatus> {
-        let head = self.0.blocking(Work::Read, |_, ledger| ledger.head().map_err(ledger_failed));
-        let head = head.await?;
+        let read = self.0.blocking(Work::Read, |_, ledger| {
+            let head = ledger.head().map_err(ledger_failed)?;
+            Ok((head, ledger.heal_bounds(), ledger.heals(None, 1).map_err(ledger_failed)?))
+        });
+        let (head, (_, heals), last_heal) = read.await?;
         let backend = &self.0.backend;
         let status = self.0.snapshot();
         let connected = (backend.peers)().iter().filter(|peer| peer.connected).count();
@@ -38,6 +44,8 @@ impl NodeApiServer for NodeMethods {
             behind: Number(status.behind),
             peers_connected: connected,
             pending: status.pending,
+            heals: Number(heals),
+            last_heal_ms: last_heal.first().map(|record| Number(record.heal.at_ms)),
         })
     }
 
@@ -119,6 +127,30 @@ impl NodeApiServer for NodeMethods {
         })
     }
 
+    async fn heal_log(&self, before: Option<Number>, limit: Option<u32>) -> RpcResult<HealLog> {
+        let limit = limit.unwrap_or(HEAL_RECORDS_DEFAULT).min(HEAL_RECORDS_MAX) as usize;
+        let before = before.map(|Number(before)| before);
+        let log = self.0.blocking(Work::Read, move |_, ledger| {
+            let records = ledger.heals(before, limit).map_err(ledger_failed)?;
+            let (earliest, next) = ledger.heal_bounds();
+            let records = records.iter().map(heal_record).collect();
+            Ok(HealLog { records, earliest: Number(earliest), next: Number(next) })
+        });
+        Ok(log.await?)
+    }
+
+    async fn backup(&self) -> RpcResult<Backup> {
+        let made = self.0.blocking(Work::Query, |context, _| {
+            (context.backend.backup)().map_err(|refused| match refused {
+                BackupRefused::NotNow { reason } => RpcFailure::new(ErrorKind::RateLimited, reason),
+                BackupRefused::Failed { reason } => RpcFailure::new(ErrorKind::Internal, reason),
+            })
+        });
+        let BackupMade { path, height, block_hash, state_root, at_ms } = made.await?;
+        let (height, at_ms) = (Number(height.0), Number(at_ms));
+        Ok(Backup { path, height, block_hash, state_root, at_ms })
+    }
+
     async fn methods(&self) -> RpcResult<MethodList> {
         Ok(MethodList { methods: self.0.methods.get().cloned().unwrap_or_default() })
     }
@@ -138,6 +170,24 @@ impl Context {
     fn primary(&self, view: View) -> String {
         let id = self.backend.spec.thresholds().primary(view.0);
         self.backend.spec.replica(id).map_or_else(|| id.to_string(), |r| r.name.clone())
+    }
+}
+
+fn heal_record(record: &HealRecord) -> HealRecordJson {
+    let HealRecord { sequence, previous, heal } = record;
+    HealRecordJson {
+        sequence: Number(*sequence),
+        at_ms: Number(heal.at_ms),
+        component: heal.component.name().to_owned(),
+        cause: heal.cause.clone(),
+        done: heal.done.clone(),
+        before: heal.before.map(Hex),
+        after: heal.after.map(Hex),
+        evidence: heal.evidence.clone(),
+        took_ms: Number(heal.took_ms),
+        count: Number(heal.count),
+        previous: Hex(*previous),
+        hash: Hex(record.hash()),
     }
 }
 

@@ -28,12 +28,44 @@ pub struct Backend {
     pub events: broadcast::Sender<LedgerEvent>,
     /// The other replicas, asked when a client asks.
     pub peers: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
+    /// Makes a backup of the store, in a place of the node's choice. May block.
+    pub backup: Arc<dyn Fn() -> Result<BackupMade, BackupRefused> + Send + Sync>,
 }
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backend").field("node", &self.node).finish_non_exhaustive()
     }
+}
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupMade {
+    /// Its folder.
+    pub path: String,
+    /// The last executed height in it, or a lower one.
+    pub height: Height,
+    /// The block there, as text.
+    pub block_hash: String,
+    /// Root of the state after it, as text.
+    pub state_root: String,
+    /// When it was made, in ms since 1970.
+    pub at_ms: u64,
+}
+
+/// Why no backup was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackupRefused {
+    /// One is being made, or there are as many as may be.
+    NotNow {
+        /// What to do.
+        reason: String,
+    },
+    /// The disk refused.
+    Failed {
+        /// What it said.
+        reason: String,
+    },
 }
 
 /// Who the node is.

@@ -228,7 +228,7 @@ impl World {
         let (ledger, repairs) =
             Ledger::open(Arc::clone(&rows), automaton, trust.clone(), Depth::Recent)
                 .map_err(|error| text(&error))?;
-        for LedgerRepair { height, column, found, remedy } in repairs {
+        for LedgerRepair { height, column, found, remedy, .. } in repairs {
             let row = format!("row of {} at height {height} {found}", column.name());
             self.record.line(id, format!(": finds on its disk: {row}; {remedy:?}"));
         }

@@ -82,17 +82,33 @@ pub(crate) struct Settled {
 
 /// Sorts the journal's rows; the batch deletes those that were dropped.
 pub(crate) fn clean(rows: &dyn Rows, settled: &Settled, trust: &Trust) -> (CleanJournal, Batch) {
+    let cleaning = look_through(rows, settled, trust);
+    (cleaning.clean, cleaning.batch)
+}
+
+/// The keys of the rows that [`clean`] would drop, and why.
+pub(crate) fn faults(
+    rows: &dyn Rows,
+    settled: &Settled,
+    trust: &Trust,
+) -> Vec<(Vec<u8>, JournalFault)> {
+    look_through(rows, settled, trust).faults
+}
+
+fn look_through<'a>(rows: &dyn Rows, settled: &'a Settled, trust: &'a Trust) -> Cleaning<'a> {
     let mut cleaning = Cleaning {
         settled,
         trust,
         floor: settled.ballot,
         clean: CleanJournal::default(),
+        faults: Vec::new(),
         batch: Batch::default(),
     };
     let all = match rows.scan(Column::Journal, b"", b"", usize::MAX) {
         Ok(all) => all,
         Err(_) => {
             cleaning.count(JournalFault::Unreadable);
+            cleaning.faults.push((Vec::new(), JournalFault::Unreadable));
             readable(rows)
         }
     };
@@ -118,7 +134,7 @@ pub(crate) fn clean(rows: &dyn Rows, settled: &Settled, trust: &Trust) -> (Clean
             _ => cleaning.drop_row(key, JournalFault::Unreadable),
         }
     }
-    (cleaning.clean, cleaning.batch)
+    cleaning
 }
 
 /// What can still be read of a journal that cannot be read from one end to the other.
@@ -141,6 +157,8 @@ struct Cleaning<'a> {
     /// The highest ballot that is proven.
     floor: Ballot,
     clean: CleanJournal,
+    /// The rows that are dropped; one without key for a stretch that cannot be read.
+    faults: Vec<(Vec<u8>, JournalFault)>,
     batch: Batch,
 }
 
@@ -151,6 +169,7 @@ impl Cleaning<'_> {
 
     fn drop_row(&mut self, key: Vec<u8>, fault: JournalFault) {
         self.count(fault);
+        self.faults.push((key.clone(), fault));
         self.batch.delete(Column::Journal, key);
     }
 

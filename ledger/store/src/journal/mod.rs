@@ -14,7 +14,7 @@
 mod cleaning;
 
 pub use cleaning::{CleanJournal, JournalFault};
-pub(crate) use cleaning::{Settled, clean};
+pub(crate) use cleaning::{Settled, clean, faults};
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! A chain of four replicas whose blocks the tests execute, with servers on top of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use daruma_automaton_api::DynAutomaton;
@@ -9,10 +10,10 @@ use daruma_chainspec::{
 use daruma_ledger::{Depth, Ledger, LedgerReader, Trust};
 use daruma_rpc_api::TransactionJson;
 use daruma_rpc_server::{
-    Accepted, Backend, Config, DetectorStatus, LedgerEvent, LinkStatus, NodeIdentity, PeerInfo,
-    Refused, Server, StatusSnapshot, Submission,
+    Accepted, Backend, BackupMade, BackupRefused, Config, DetectorStatus, LedgerEvent, LinkStatus,
+    NodeIdentity, PeerInfo, Refused, Server, StatusSnapshot, Submission,
 };
-use daruma_store::{MemoryStore, Store};
+use daruma_store::{Heal, HealComponent, MemoryStore, Store};
 use daruma_types::{
     Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Ed25519, Hash, Header,
     Height, MonitorReport, ReplicaId, SecretKey, Signer, SignerSet, SlotLine, StateCertificate,
@@ -112,6 +113,14 @@ impl Chain {
     /// Keeps attestations where all servers find them.
     pub(crate) fn store(&self, certificate: &StateCertificate) {
         self.store.put_state_certificate(certificate).unwrap();
+    }
+
+    /// Notes so many repairs, at 1000 ms and each one ms later.
+    pub(crate) fn note_heals(&self, count: u64) {
+        for at_ms in 1000..1000 + count {
+            let heal = Heal::new(at_ms, HealComponent::Ledger, "a row was damaged", "made again");
+            self.store.note_heals(&[heal]).unwrap();
+        }
     }
 
     /// Keeps attestations of the last block.
@@ -261,6 +270,7 @@ impl Node {
                 status: status.subscribe(),
                 events: events.clone(),
                 peers: Arc::new(peers),
+                backup: Arc::new(backup),
             }
         };
         let server = Server::start(config, backend).await.unwrap();
@@ -337,6 +347,21 @@ impl Node {
             None => Ok(answer["result"].take()),
         }
     }
+}
+
+/// Makes one backup at most.
+fn backup() -> Result<BackupMade, BackupRefused> {
+    static MADE: AtomicBool = AtomicBool::new(false);
+    if MADE.swap(true, Ordering::Relaxed) {
+        return Err(BackupRefused::NotNow { reason: "there is one already".into() });
+    }
+    Ok(BackupMade {
+        path: "/data/backups/7-1000".into(),
+        height: Height(7),
+        block_hash: "0x01".into(),
+        state_root: "0x02".into(),
+        at_ms: 1000,
+    })
 }
 
 pub(crate) fn tx(transaction: &Transaction) -> Value {

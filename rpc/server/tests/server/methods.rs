@@ -179,8 +179,10 @@ async fn all_methods_are_listed_and_no_other() {
             "chain_getHeader",
             "chain_subscribeHeads",
             "chain_unsubscribeHeads",
+            "consensus_healLog",
             "consensus_state",
             "net_peers",
+            "node_backup",
             "node_health",
             "node_status",
             "rpc_methods",
@@ -190,6 +192,42 @@ async fn all_methods_are_listed_and_no_other() {
             "tx_submitAndWait"
         ])
     );
+}
+
+#[tokio::test]
+async fn the_heal_log_is_given_newest_first_in_pages_and_the_status_counts_it() {
+    let node = Node::start().await;
+    let empty = node.call("consensus_healLog", json!([])).await.unwrap();
+    assert_eq!(empty, json!({ "records": [], "earliest": 0, "next": 0 }));
+    assert_eq!(node.call("node_status", json!([])).await.unwrap()["heals"], 0);
+    node.chain().note_heals(5);
+
+    let page = node.call("consensus_healLog", json!({ "limit": 2 })).await.unwrap();
+    let numbers = |page: &Value| -> Vec<u64> {
+        let records = page["records"].as_array().unwrap();
+        records.iter().map(|record| record["sequence"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((numbers(&page), &page["next"]), (vec![4, 3], &json!(5)));
+    let older = node.call("consensus_healLog", json!([3, 1000])).await.unwrap();
+    assert_eq!(numbers(&older), [2, 1, 0]);
+    // Each names the one before it.
+    let hash = |page: &Value, index: usize, name: &str| page["records"][index][name].clone();
+    assert_eq!(hash(&page, 1, "previous"), hash(&older, 0, "hash"));
+    assert_eq!(page["records"][0]["component"], "ledger");
+
+    let status = node.call("node_status", json!([])).await.unwrap();
+    assert_eq!((&status["heals"], &status["lastHealMs"]), (&json!(5), &json!(1004)));
+    assert!(node.call("consensus_healLog", json!(["x"])).await.is_err());
+}
+
+#[tokio::test]
+async fn a_backup_says_where_it_is_and_one_too_many_is_refused_definitely() {
+    let node = Node::start().await;
+    let made = node.call("node_backup", json!([])).await.unwrap();
+    assert_eq!((&made["path"], &made["height"]), (&json!("/data/backups/7-1000"), &json!(7)));
+    let refused = node.call("node_backup", json!([])).await.unwrap_err();
+    assert_eq!((&refused["code"], &refused["data"]["definite"]), (&json!(4029), &json!(true)));
+    assert_eq!(refused["message"], "there is one already");
 }
 
 #[tokio::test]

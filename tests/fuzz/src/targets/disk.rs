@@ -51,7 +51,8 @@ fn apply(store: &MemoryStore, damage: Damage) {
         | Damage::Patched { column, row, .. }
         | Damage::Swapped { column, row, .. } => (*column, *row),
     };
-    let column = Column::ALL[usize::from(column) % Column::COUNT];
+    // The tables that a ledger writes; those behind them a driver does.
+    let column = Column::ALL[usize::from(column) % (Column::Quarantine as usize + 1)];
     let keys = store.keys(column);
     let nth = |row: u8| usize::from(row).checked_rem(keys.len()).and_then(|at| keys.get(at));
     let Some(key) = nth(row) else { return };

@@ -154,7 +154,7 @@ pub(super) fn forged(
         }
         Column::Meta if key == HEAD => head(row, store, random),
         Column::Meta if key == CHAIN => Some(codec::encode(&ChainId(some_hash(random)))),
-        Column::Meta | Column::Quarantine => None,
+        Column::Meta | Column::Quarantine | Column::HealLog => None,
     }
 }
 
@@ -267,7 +267,7 @@ pub(super) fn stranger(
             let row = keys.choose(random).and_then(|key| store.row(column, key).ok().flatten());
             Some((key.to_vec(), row?))
         }
-        Column::State | Column::Tree | Column::Quarantine | Column::Meta => {
+        Column::State | Column::Tree | Column::Quarantine | Column::Meta | Column::HealLog => {
             let length = random.random_range(0..12);
             let name = (0..length).map(|_| random.random()).collect();
             Some((name, codec::encode(&number(1, random))))
