@@ -3,7 +3,7 @@
 
 use daruma_catalogue::{
     Draws, REPLACED_ROUNDS_MAX, REQUEST_ROUNDS_MAX, VIEW_ROUNDS_MAX, all_in_view, cut_off,
-    from_any_state, heals, in_view, load, views_with_proofs,
+    deciding, from_any_state, heals, in_view, load, views_with_proofs,
 };
 use daruma_simulator::{Behaviour, Column, Fault, Plan, Scope, Values};
 use daruma_types::{Establishment, ReplicaId};
@@ -124,7 +124,7 @@ fn heal_view_amnesia_who_forgot_the_view_or_missed_its_change_serves_with_the_ot
     heals("heal/view-amnesia", from_any_state, |rig, struck| {
         let forgetful = struck.some(struck.f());
         in_view(rig, 2);
-        load(rig, 0, 1, 1);
+        deciding(rig, struck, 1);
         if struck.seed % 2 == 0 {
             for id in forgetful {
                 rig.stop(id);
