@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use daruma_scenarios::clients::Load;
-use daruma_scenarios::{Options, checks, one_at_a_time, transactions, with_network};
+use daruma_scenarios::{DevNetwork, Options, checks, one_at_a_time, transactions, with_network};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -37,6 +38,17 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     paths.into_iter().map(|path| Ok((path.clone(), fs::read(&path)?))).collect()
 }
 
+/// Waits until a replica that has just started is connected to two others, without which it is not well.
+async fn connected(network: &DevNetwork, index: usize) -> Result<()> {
+    for _ in 0..200 {
+        if network.status(index).await?.peers_connected >= 2 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("{index} connects to nobody")
+}
+
 /// The components in a heal log.
 fn components(log: &Value) -> Vec<&str> {
     let records = log["records"].as_array().into_iter().flatten();
@@ -63,6 +75,7 @@ async fn damage_is_named_by_verify_which_changes_nothing_healed_by_a_start_and_t
         ensure!(code == 2, "a running replica's folder was looked at: {said}");
         let doctor = [("--chain", chain.as_path()), ("--config", config.as_path())];
         checks::all_agree(network).await?;
+        connected(network, 3).await?;
         let (code, said) = daruma(&["doctor"], &doctor).await?;
         ensure!(code == 0 && said["running"] == true, "a healthy replica has a problem: {said}");
 

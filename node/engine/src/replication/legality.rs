@@ -336,10 +336,12 @@ impl Replication {
         let length = self.early.len();
         self.early.resize_with(replicas, Default::default);
         let mut illegal = length != replicas;
-        for early in &mut self.early {
+        for (index, early) in self.early.iter_mut().enumerate() {
             let before = early.len();
             early.truncate(EARLY_VOTES_MAX);
-            early.retain(|vote| vote.ballot > ballot);
+            // Nobody hears itself: an own vote of a ballot to come is one that this replica forgot, and would
+            // stand in the way of the one that it casts then.
+            early.retain(|vote| vote.ballot > ballot && index != context.own.index());
             illegal |= early.len() != before;
         }
         if illegal {

@@ -137,7 +137,7 @@ async fn the_node_tells_where_it_stands() {
         json!({ "chainId": hex(node.chain().id().0), "chain": "test", "node": "r0", "nodeId": 0,
                 "version": "0.1.0", "height": 2, "blockHash": latest["hash"], "stateRoot": null,
                 "view": 5, "phase": 0, "primary": "r1", "behind": 3, "peersConnected": 2,
-                "pending": 12 })
+                "pending": 12, "heals": 0 })
     );
     let peers = node.call("net_peers", json!([])).await.unwrap();
     assert_eq!(peers.as_array().unwrap().len(), 3);

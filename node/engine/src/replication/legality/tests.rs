@@ -151,6 +151,20 @@ fn votes_that_nobody_signed_are_dropped_and_those_that_are_signed_stay() {
 }
 
 #[test]
+fn an_own_vote_of_a_ballot_to_come_is_dropped_and_those_of_others_stay() {
+    let mut sound = Sound::new();
+    for voter in [1, 2] {
+        let early = vote(VoteKind::Prepare, 5, &sound.first, voter);
+        sound.replication.early[usize::from(voter)].push_back(early);
+    }
+    sound.is_repaired(false);
+    assert_eq!(
+        sound.replication.early.iter().map(|early| early.len()).collect::<Vec<_>>(),
+        [0, 0, 1, 0]
+    );
+}
+
+#[test]
 fn a_slots_certificate_that_nobody_signed_is_dropped() {
     let mut sound = Sound::new();
     let mut forged = certificate(VoteKind::Prepare, 0, &sound.first);
