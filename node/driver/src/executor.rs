@@ -44,6 +44,7 @@ impl Executor {
     /// stands now and then.
     pub(crate) fn run(mut self) {
         let mut next_telling = Instant::now() + limits::LEDGER_PERIOD;
+        let mut next_forgetting = Instant::now() + limits::FORGET_PERIOD;
         loop {
             match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
                 Ok(LedgerWork::Execute(block)) => self.execute(&block),
@@ -59,6 +60,10 @@ impl Executor {
             if Instant::now() >= next_telling {
                 self.tell_head();
                 next_telling = Instant::now() + limits::LEDGER_PERIOD;
+            }
+            if Instant::now() >= next_forgetting {
+                self.door.forget_all();
+                next_forgetting = Instant::now() + limits::FORGET_PERIOD;
             }
         }
     }

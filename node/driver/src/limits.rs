@@ -57,6 +57,11 @@ pub const STATUS_PERIOD: Duration = Duration::from_millis(10);
 /// this time, and one telling costs the check of one certificate.
 pub const LEDGER_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often the door forgets what it looked up in the ledger and which signatures it checked, so that what was
+/// never so is not believed for longer. Then a read for each client that is active, and a check for each
+/// transaction that waits, are done once more.
+pub const FORGET_PERIOD: Duration = Duration::from_secs(30);
+
 /// Times that an engine is made anew at once, within [`REBUILD_WINDOW`], because it was about to
 /// contradict its journal. One transient fault needs one or two; more of them mean that the memory
 /// itself fails.
