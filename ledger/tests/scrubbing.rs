@@ -11,7 +11,7 @@ use daruma_store::{Batch, CHAIN as CHAIN_ROW, Column, HEAD, Location, MemoryStor
 use daruma_types::{CertifiedBlock, Hash, Height, codec};
 use support::{Script, block_on, ledger_on, run, state_certificate, transaction, trust};
 
-const BLOCKS: u64 = 5;
+const BLOCKS: u64 = 3;
 
 /// Some blocks with entries, a repeated transaction, and attestations.
 fn filled() -> MemoryStore {
@@ -172,6 +172,7 @@ fn rows_of_no_block_and_rows_that_name_head_and_chain_are_put_right_within_one_p
         (Column::Meta, CHAIN_ROW.to_vec(), vec![1]),
         (Column::Receipts, at(777), vec![4]),
         (Column::Statements, at(0), vec![4]),
+        (Column::Certificates, at(0), vec![4]),
         (Column::Statements, vec![1, 2], vec![4]),
         (Column::Headers, vec![9; 32], header),
         (Column::Transactions, vec![9; 32], place(3)),

@@ -170,6 +170,13 @@ impl Scrubber {
     fn above(&mut self, scrubbed: &mut Scrubbed) -> Result<(), LedgerError> {
         let from = self.top.next();
         for column in [Column::Blocks, Column::Certificates] {
+            // The one that is below all blocks, too.
+            if let Ok(rows) = self.rows(column, b"", 1)?
+                && let Some((key, row)) = rows.first()
+                && results::is_stranger(&self.look, column, key, row, Some(self.top))?
+            {
+                scrubbed.suspects.push(Suspect::Stranger(column, key.clone()));
+            }
             let key = crate::opening::key(from);
             let Ok(rows) = self.rows(column, &key, limits::SCRUB_LARGE_ROWS_AT_ONCE)? else {
                 scrubbed.suspects.push(Suspect::Height(from));

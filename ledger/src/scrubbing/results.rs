@@ -147,7 +147,9 @@ pub(super) fn is_stranger(
                 || certified.is_ok_and(|certificate| certificate.hash != hash)
         }
         Column::Tree => !is_named(look, key)?,
-        Column::Blocks | Column::Certificates => opening::height_of(key).is_none(),
+        Column::Blocks | Column::Certificates => {
+            opening::height_of(key).is_none_or(|height| height == Height(0))
+        }
         Column::State
         | Column::Journal
         | Column::Attestations
