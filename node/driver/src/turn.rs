@@ -87,6 +87,7 @@ pub(crate) struct EngineThread {
     pub(crate) tick: Duration,
     pub(crate) supervisor: Arc<Supervisor>,
     /// The scrubber ends with it.
+    #[expect(dead_code, reason = "that it is there is what it says")]
     pub(crate) scrubbing: Sender<()>,
 }
 
