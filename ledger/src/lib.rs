@@ -34,6 +34,7 @@ mod mending;
 mod opening;
 mod proof;
 mod reader;
+mod scrubbing;
 mod tree;
 
 pub use daruma_store::{HealRecord, Trust};
@@ -43,4 +44,5 @@ pub use ledger::{Executed, HeadInfo, Ledger};
 pub use opening::{Audit, Audited, Depth, Finding, LedgerRepair, Remedy, audit};
 pub use proof::{ProofError, TransactionProof};
 pub use reader::{LedgerReader, StateAnswer, StateAt};
+pub use scrubbing::{Scrubbed, Scrubber, Suspect};
 pub use tree::{StateLeaf, StateProof, TreeHashes, empty_state_root, verify_state_proof};

@@ -189,6 +189,7 @@ impl Node {
             network: network.clone(),
             events,
             tick: Duration::from_millis(self.config.tick_ms),
+            scrub: self.config.scrub.settings(),
         })?;
 
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
@@ -197,7 +198,9 @@ impl Node {
             spec: self.spec.clone(),
             network: network.clone(),
             counters: driver.counters(),
+            supervisor: driver.supervisor(),
         };
+        let scrub = driver.scrub();
         let first = health.snapshot(&driver.status().borrow().clone());
         let (status_sender, status) = watch::channel(Arc::new(first));
         let per_client = self.config.pool.pending_per_client_max;
@@ -225,6 +228,7 @@ impl Node {
                 events: ledger_events,
                 peers: Arc::new(move || bridge::peers(&network)),
                 backup: bridge::backups(&self.config, store, backed_up),
+                scrub: Arc::new(move |pause| crate::scrub::state(&scrub, pause)),
             },
         )
         .await;

@@ -16,6 +16,9 @@
 //! pending_per_client_max = 4096
 //! pending_bytes_max = 33554432
 //!
+//! [scrub]                                 # optional: see scrub.rs
+//! rows_per_second = 1000
+//!
 //! [log]                                   # optional
 //! level = "info"                          # error, warn, info, debug or trace
 //! format = "text"                         # or json
@@ -29,6 +32,8 @@ use daruma_chainspec::ChainSpec;
 use daruma_engine::LocalLimits;
 use daruma_types::ReplicaId;
 use serde::Deserialize;
+
+pub use crate::scrub::ScrubConfig;
 
 /// Bytes of a node.toml that are read: it has a dozen lines.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -77,6 +82,8 @@ pub struct NodeConfig {
     pub check_whole_ledger: bool,
     /// Bounds of the pending transactions.
     pub pool: PoolConfig,
+    /// How the ledger is looked through while the node serves.
+    pub scrub: ScrubConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -220,6 +227,8 @@ struct FileConfig {
     #[serde(default)]
     pool: FilePool,
     #[serde(default)]
+    scrub: ScrubConfig,
+    #[serde(default)]
     log: FileLog,
 }
 
@@ -260,6 +269,7 @@ impl NodeConfig {
             tick_ms: TICK_MS_DEFAULT,
             check_whole_ledger: false,
             pool: PoolConfig::default(),
+            scrub: ScrubConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -308,6 +318,7 @@ impl NodeConfig {
                     .unwrap_or(per_client.min(pending_max)),
                 pending_bytes_max: file.pool.pending_bytes_max.unwrap_or(pool.pending_bytes_max),
             },
+            scrub: file.scrub,
             log: LogConfig { level: file.log.level, format: file.log.format },
         };
         config.check_ranges()?;
@@ -344,6 +355,7 @@ impl NodeConfig {
         let (per_client, all) = (self.pool.pending_per_client_max, self.pool.pending_max);
         range("pool.pending_per_client_max", per_client, 1, all)?;
         range("pool.pending_bytes_max", self.pool.pending_bytes_max, 1, PENDING_BYTES_MAX)?;
+        self.scrub.check()?;
         range("rpc_allowed_hosts", self.rpc_allowed_hosts.len(), 0, ALLOWED_HOSTS_MAX)?;
         if self.key_file == self.transport_key_file {
             let found = self.key_file.display().to_string();
@@ -373,7 +385,7 @@ fn range(name: &'static str, found: usize, min: usize, max: usize) -> Result<(),
     Err(field(name, found.to_string(), format!("{min} to {max}")))
 }
 
-const fn field(field: &'static str, found: String, allowed: String) -> ConfigError {
+pub(crate) const fn field(field: &'static str, found: String, allowed: String) -> ConfigError {
     ConfigError::Field { field, found, allowed }
 }
 

@@ -102,12 +102,12 @@ pub(crate) fn certificate(
 
 impl Opening {
     /// See [`certified`].
-    pub(super) fn certified(&self, height: Height) -> Result<Found<CertifiedBlock>, LedgerError> {
+    pub(crate) fn certified(&self, height: Height) -> Result<Found<CertifiedBlock>, LedgerError> {
         certified(self.store(), &self.ledger.trust, height)
     }
 
     /// See [`block`].
-    pub(super) fn block(&self, height: Height) -> Result<Found<Block>, LedgerError> {
+    pub(crate) fn block(&self, height: Height) -> Result<Found<Block>, LedgerError> {
         block(self.store(), &self.ledger.trust, height)
     }
 

@@ -60,6 +60,11 @@ impl Path {
         usize::from(if self.digits.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })
     }
 
+    /// The lowest hash of a key that may lie below the page.
+    pub(crate) const fn first(&self) -> Hash {
+        Hash(self.prefix)
+    }
+
     /// Digits in the path.
     pub(crate) fn depth(&self) -> usize {
         usize::from(self.digits)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::{Context, Engine, EngineHead, Status};
-use daruma_ledger::{HeadInfo, Ledger};
+use daruma_ledger::{HeadInfo, Ledger, Scrubber};
 use daruma_network::{Events, Network};
 use daruma_store::{CleanJournal, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -21,6 +21,8 @@ use crate::executor::{Executor, serve};
 use crate::healing::{self, HealNotes, heals_of_journal, now_ms};
 use crate::intake::Intake;
 use crate::rebuilding::Rebuilding;
+use crate::scrubbing::{ScrubControl, ScrubSettings, Scrubbing};
+use crate::supervision::{Supervisor, Task};
 use crate::turn::{EngineThread, Work, trust_of};
 use crate::{DriverError, Submission, limits};
 
@@ -40,6 +42,8 @@ pub struct DriverParts {
     pub events: Events,
     /// Time from one tick of the engine to the next.
     pub tick: Duration,
+    /// How the ledger is looked through while the replica serves.
+    pub scrub: ScrubSettings,
 }
 
 /// A running driver.
@@ -49,6 +53,8 @@ pub struct Driver {
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<DriverEvent>,
     counters: Arc<Counters>,
+    scrub: Arc<ScrubControl>,
+    supervisor: Arc<Supervisor>,
     network: Network,
     ended: oneshot::Receiver<Result<(), DriverError>>,
 }
@@ -89,7 +95,7 @@ impl Driver {
     /// # Errors
     /// [`DriverError`] if the journal cannot be read or a thread not be started.
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
-        let DriverParts { context, store, ledger, automaton, network, events, tick } = parts;
+        let DriverParts { context, store, ledger, automaton, network, events, tick, scrub } = parts;
         let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
         let journal_heals = heals_of_journal(&dropped, now_ms());
         for (fault, rows) in dropped {
@@ -113,6 +119,16 @@ impl Driver {
         let lost = Arc::new(AtomicU64::new(0));
         let heals = HealNotes::new(notes_sender, lost.clone());
         heals.note("journal", journal_heals);
+        let supervisor = Arc::new(Supervisor::default());
+        let scrub_control = Arc::new(ScrubControl::new(scrub));
+        let (scrubbing_sender, engine_lives) = channel();
+        let scrubbing = Scrubbing {
+            scrubber: Scrubber::new(&ledger),
+            settings: scrub,
+            control: scrub_control.clone(),
+            ledger: ledger_sender.clone(),
+            engine: engine_lives,
+        };
 
         let engine_thread = EngineThread {
             engine,
@@ -127,6 +143,8 @@ impl Driver {
             counters: counters.clone(),
             heals: heals.clone(),
             tick,
+            supervisor: supervisor.clone(),
+            scrubbing: scrubbing_sender,
         };
         let executor = Executor {
             ledger,
@@ -138,28 +156,30 @@ impl Driver {
             counters: counters.clone(),
             heals,
             unattested: BTreeMap::new(),
+            scrub: scrub_control.clone(),
+            supervisor: supervisor.clone(),
         };
         let intake = Intake {
             door,
             engine: work_sender.clone(),
             network: network.clone(),
             counters: counters.clone(),
+            supervisor: supervisor.clone(),
         };
         let (ends_sender, ends) = channel();
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
-        thread("executor", &ends_sender, move || {
-            executor.run();
-            Ok(())
-        })?;
+        thread("executor", &ends_sender, move || executor.run())?;
+        let watched = supervisor.clone();
         thread("healing", &ends_sender, move || {
-            healing::keep(&notes, &lost, store.as_ref());
+            healing::keep(&notes, &lost, store.as_ref(), &watched);
             Ok(())
         })?;
-        let serving_network = network.clone();
+        let (serving_network, serving_supervisor) = (network.clone(), supervisor.clone());
         thread("serving", &ends_sender, move || {
-            serve(&servings, &reader, &serving_network, &checks);
-            Ok(())
+            serve(&servings, &reader, &serving_network, &checks, &serving_supervisor)
         })?;
+        let scrub_supervisor = supervisor.clone();
+        thread("scrub", &ends_sender, move || scrub_until_end(scrubbing, &scrub_supervisor))?;
         start_intake(&intake, events, submissions, &ends_sender)?;
         drop(ends_sender);
         let (ended_sender, ended) = oneshot::channel();
@@ -173,6 +193,8 @@ impl Driver {
             status,
             events: events_sender,
             counters,
+            scrub: scrub_control,
+            supervisor,
             network,
             ended,
         })
@@ -200,6 +222,18 @@ impl Driver {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
+    }
+
+    /// How far the scrubber is, and what pauses it.
+    #[must_use]
+    pub fn scrub(&self) -> Arc<ScrubControl> {
+        self.scrub.clone()
+    }
+
+    /// Knows which threads went on after a panic, and which are stuck.
+    #[must_use]
+    pub fn supervisor(&self) -> Arc<Supervisor> {
+        self.supervisor.clone()
     }
 
     /// Waits until the driver ends by itself, which it does only when it fails.
@@ -234,21 +268,22 @@ fn start_intake(
         let (sender, frames) = sync_channel(limits::CHECKS_MAX);
         checkers.push(sender);
         let intake = intake.clone();
-        thread("check", ends, move || {
-            intake.check_bulk(&frames);
-            Ok(())
-        })?;
+        thread("check", ends, move || intake.check_bulk(&frames))?;
     }
     let dispatcher = intake.clone();
-    thread("dispatch", ends, move || {
-        dispatcher.dispatch(events, &checkers);
-        Ok(())
-    })?;
+    thread("dispatch", ends, move || dispatcher.dispatch(events, &checkers))?;
     let submitter = intake.clone();
-    thread("submit", ends, move || {
-        submitter.check_submissions(submissions);
-        Ok(())
-    })
+    thread("submit", ends, move || submitter.check_submissions(submissions))
+}
+
+/// Looks through the ledger until the driver ends. After a panic it goes on with its next rows.
+fn scrub_until_end(mut scrubbing: Scrubbing, supervisor: &Supervisor) -> Result<(), DriverError> {
+    loop {
+        match supervisor.caught(|| scrubbing.run()) {
+            Ok(_) => return Ok(()),
+            Err(why) => std::thread::sleep(supervisor.restarts(Task::Scrub, &why)?),
+        }
+    }
 }
 
 /// Waits until the engine and everything that feeds it has ended, or one of them failed. Any end

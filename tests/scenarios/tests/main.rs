@@ -6,4 +6,5 @@ mod crashes;
 mod damage;
 mod healing;
 mod refusals;
+mod scrubber;
 mod upkeep;
