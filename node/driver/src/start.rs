@@ -158,6 +158,7 @@ impl Driver {
             unattested: BTreeMap::new(),
             scrub: scrub_control.clone(),
             supervisor: supervisor.clone(),
+            unchecked: false,
         };
         let intake = Intake {
             door,
