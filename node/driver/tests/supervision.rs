@@ -149,6 +149,7 @@ async fn start(signer: Arc<Fails>, verifier: Arc<Fails>) -> (Driver, Arc<MemoryS
 async fn serve(driver: &Driver, nonce: u64) {
     let client = SecretKey::from_bytes(&[9; 32]);
     let transaction = Transaction::sign(CHAIN, &client, nonce, nonce.to_be_bytes().into());
+    let name = transaction.hash(CHAIN);
     let mut events = driver.subscribe();
     let served = async {
         loop {
@@ -158,7 +159,7 @@ async fn serve(driver: &Driver, nonce: u64) {
             let wait = Duration::from_millis(200);
             while let Ok(event) = tokio::time::timeout(wait, events.recv()).await {
                 if let Ok(DriverEvent::Executed { transactions, .. }) = event
-                    && transactions.contains(&transaction.hash(CHAIN))
+                    && transactions.contains(&name)
                 {
                     return;
                 }
