@@ -240,7 +240,6 @@ mod on_disk {
             let before = files(folder.path());
             let opened = RocksStore::open_read_only(folder.path(), scratch.path()).unwrap();
             let ReadOnly::Opened { store, log_damage: None } = opened else { panic!("{opened:?}") };
-            let store = Arc::new(store);
             let found = look(&(store.clone() as Arc<dyn Store>), false).findings;
             assert!(store.file_damage().is_some() && !found.is_empty(), "{}", path.display());
             drop(store);
@@ -251,6 +250,6 @@ mod on_disk {
         assert!(tables > 0);
         let opened = RocksStore::open_read_only(folder.path(), scratch.path()).unwrap();
         let ReadOnly::Opened { store, .. } = opened else { panic!("{opened:?}") };
-        assert_eq!(look(&(Arc::new(store) as Arc<dyn Store>), true).findings, []);
+        assert_eq!(look(&(store as Arc<dyn Store>), true).findings, []);
     }
 }

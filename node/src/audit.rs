@@ -70,7 +70,7 @@ pub fn audit_folder(
             audit.files.extend(log_damage.map(|why| {
                 format!("the log of the last writes is damaged, and ends there for a start: {why}")
             }));
-            Arc::new(store)
+            store
         }
     };
     let trust = Trust { committee: Arc::new(spec.committee()), verifier: Arc::new(Ed25519) };

@@ -148,7 +148,7 @@ pub fn copy_stopped(data: &Path, node: &str, out: &Path) -> Result<About, Backup
             "its files do not fit together; start the replica, which salvages them, first".into();
         return Err(BackupError::None { path: folder, why });
     };
-    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(store);
+    let store: std::sync::Arc<dyn Store> = store;
     let chain = daruma_types::ChainId(
         store
             .row(Column::Meta, daruma_store::CHAIN)?

@@ -259,7 +259,6 @@ impl Examination {
                 "the next start salvages it by itself; check the disk",
             ),
             Ok(Some(ReadOnly::Opened { store, log_damage })) => {
-                let store = Arc::new(store);
                 let reader =
                     LedgerReader::new(Arc::clone(&store) as Arc<dyn Store>, spec.chain_id());
                 let head = reader.head();

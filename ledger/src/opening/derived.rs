@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use daruma_store::{Batch, Column, HEAD, Head, Location};
 use daruma_types::{Block, Hash, Height, Receipt, Statement, codec, merkle_root};
 
-use super::{Concerned, Depth, Found, Opening, Remedy, found, height_of, key};
+use super::{Concerned, Depth, Found, Opening, Remedy, WrongNames, found, height_of, key};
 use crate::LedgerError;
 
 impl Opening {
@@ -134,10 +134,7 @@ impl Opening {
 
     /// How many of a block's transactions stand in it first, and what is wrong with the rows by which it
     /// and they are found by their names.
-    pub(crate) fn index(
-        &self,
-        block: &Block,
-    ) -> Result<(u64, Vec<(Column, Hash, String)>), LedgerError> {
+    pub(crate) fn index(&self, block: &Block) -> Result<(u64, WrongNames), LedgerError> {
         let mut wrong = Vec::new();
         let hash = block.hash();
         match found(self.store().header(&hash))? {

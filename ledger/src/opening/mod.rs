@@ -109,6 +109,12 @@ pub(crate) struct Opening {
 /// A row as it was found: what it says, or what is wrong with it.
 pub(crate) type Found<T> = Result<T, String>;
 
+/// The tables in which something is wrong with the rows of one height, and what.
+pub(crate) type Wrong = Vec<(Column, String)>;
+
+/// The same of rows by name.
+pub(crate) type WrongNames = Vec<(Column, Hash, String)>;
+
 /// What is found where there is no row.
 const MISSING: &str = "is missing";
 

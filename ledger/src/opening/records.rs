@@ -5,7 +5,7 @@ use std::sync::Arc;
 use daruma_store::{Batch, Column, Store, Trust};
 use daruma_types::{Block, Certificate, CertifiedBlock, Hash, Height, VoteKind, limits as hard};
 
-use super::{Concerned, Found, MISSING, Opening, Remedy, found, key};
+use super::{Concerned, Found, MISSING, Opening, Remedy, Wrong, found, key};
 use crate::LedgerError;
 
 /// The block of this height with its certificate, if both prove themselves.
@@ -37,10 +37,7 @@ pub(crate) fn rows(
 const OTHER_BLOCK: &str = "is not the certified block";
 
 /// Which rows of a height are missing or do not prove themselves, and why.
-pub(crate) fn wrong(
-    block: &Found<Block>,
-    certificate: &Found<Certificate>,
-) -> Vec<(Column, String)> {
+pub(crate) fn wrong(block: &Found<Block>, certificate: &Found<Certificate>) -> Wrong {
     let block = match (block, certificate) {
         (Err(why), _) => Some(why.clone()),
         (Ok(block), Ok(certificate)) if certificate.hash != block.hash() => {
@@ -54,10 +51,7 @@ pub(crate) fn wrong(
 }
 
 /// Those of [`wrong`] that are there.
-pub(crate) fn damaged(
-    block: &Found<Block>,
-    certificate: &Found<Certificate>,
-) -> Vec<(Column, String)> {
+pub(crate) fn damaged(block: &Found<Block>, certificate: &Found<Certificate>) -> Wrong {
     let mut found = wrong(block, certificate);
     found.retain(|(_, why)| why != MISSING);
     found
@@ -165,7 +159,7 @@ impl Opening {
         &self,
         height: Height,
         below: Option<Hash>,
-    ) -> Result<(Vec<(Column, String)>, Option<Hash>), LedgerError> {
+    ) -> Result<(Wrong, Option<Hash>), LedgerError> {
         let (block, certificate) = rows(self.store(), &self.ledger.trust, height)?;
         let wrong = wrong(&block, &certificate);
         let (Ok(block), Ok(certificate), true) = (block, certificate, wrong.is_empty()) else {

@@ -80,10 +80,9 @@ impl Scrubber {
         from: &[u8],
         scrubbed: &mut Scrubbed,
     ) -> Result<Stage, LedgerError> {
-        let count = match column {
-            Column::Receipts => limits::SCRUB_LARGE_ROWS_AT_ONCE,
-            _ => limits::SCRUB_ROWS_AT_ONCE,
-        };
+        let large = column == Column::Receipts;
+        let count =
+            if large { limits::SCRUB_LARGE_ROWS_AT_ONCE } else { limits::SCRUB_ROWS_AT_ONCE };
         let Ok(rows) = self.rows(column, from, count)? else {
             scrubbed.suspects.push(Suspect::Table(column, "cannot be read to its end"));
             return Ok(self.after_table(column, scrubbed));

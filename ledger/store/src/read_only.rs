@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode};
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -18,7 +19,7 @@ pub enum ReadOnly {
     /// It can be read. Every write to it fails.
     Opened {
         /// The store. Nobody else can open it while it lives.
-        store: RocksStore,
+        store: Arc<RocksStore>,
         /// What is wrong with the log of the last writes, of which only what is before the damage is seen.
         log_damage: Option<String>,
     },
@@ -57,7 +58,7 @@ impl RocksStore {
             match open(path, scratch.as_ref(), log) {
                 Ok(db) => {
                     let store = Self::over(Rocks::locked(db, lock));
-                    return Ok(ReadOnly::Opened { store, log_damage });
+                    return Ok(ReadOnly::Opened { store: Arc::new(store), log_damage });
                 }
                 Err(error) if is_damage(&error) => log_damage = Some(error.to_string()),
                 Err(error) => return Err(failed(&error)),

@@ -57,9 +57,14 @@ impl Adversary for Teller {
         message: Arc<Message>,
         _: &Surroundings<'_>,
     ) -> Vec<Arc<Message>> {
-        let said = match &*message {
-            Message::Token { .. } | Message::TokenReturn { .. } | Message::Summary(_) => message,
-            Message::Blocks(blocks) => Arc::new(Message::Blocks(
+        let plain = matches!(
+            &*message,
+            Message::Token { .. } | Message::TokenReturn { .. } | Message::Summary(_)
+        );
+        let said = if plain {
+            message
+        } else if let Message::Blocks(blocks) = &*message {
+            Arc::new(Message::Blocks(
                 blocks
                     .iter()
                     .map(|honest| {
@@ -70,8 +75,9 @@ impl Adversary for Teller {
                         block
                     })
                     .collect(),
-            )),
-            Message::StateCertificates(honest) => Arc::new(Message::StateCertificates(
+            ))
+        } else if let Message::StateCertificates(honest) = &*message {
+            Arc::new(Message::StateCertificates(
                 honest
                     .iter()
                     .map(|honest| {
@@ -80,8 +86,9 @@ impl Adversary for Teller {
                         StateCertificate { signers, signatures, ..honest.clone() }
                     })
                     .collect(),
-            )),
-            _ => return Vec::new(),
+            ))
+        } else {
+            return Vec::new();
         };
         vec![said]
     }

@@ -5,7 +5,7 @@ use daruma_automaton_api::serde_json::Value;
 use daruma_automaton_api::{Abort, At, Malformed, QueryError, State, StateView};
 use daruma_ledger::{Depth, Ledger, Trust};
 use daruma_store::MemoryStore;
-use daruma_types::{ChainId, Replica, SecretKey};
+use daruma_types::{ChainId, Replica, SecretKey, Signer};
 
 use super::*;
 
