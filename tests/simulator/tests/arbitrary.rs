@@ -206,6 +206,7 @@ fn arbitrary_starts_of_the_search_that_once_failed_hold() {
         // A vote that a replica had forgotten stood in the way of the one it cast in that ballot.
         (2_006_247, 4),
         (2_014_241, 4),
+        (2_011_851, 6),
         // A damaged row above the head kept a replica from serving the blocks below it.
         (111_969, 4),
     ] {
