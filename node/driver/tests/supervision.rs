@@ -194,6 +194,19 @@ async fn a_thread_that_panics_again_and_again_ends_the_driver_with_an_error_that
     let (mut driver, _) = start(signer.clone(), Fails::new()).await;
     serve(&driver, 1).await;
     signer.left.store(u32::MAX, Ordering::Relaxed);
+    let submissions = driver.submissions().clone();
+    // Each makes the engine sign; one that it held when it panicked is gone with its memory.
+    let asking = tokio::spawn(async move {
+        for nonce in 2.. {
+            let transaction = Transaction::sign(CHAIN, &key(), nonce, vec![1]);
+            let submission = Submission { transaction, answer: Box::new(|_| {}) };
+            if submissions.send(submission).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
     let ended = tokio::time::timeout(Duration::from_secs(60), driver.ended()).await.unwrap();
+    asking.abort();
     assert!(matches!(ended, Err(DriverError::Panicked("engine"))), "{ended:?}");
 }

@@ -109,8 +109,8 @@ impl Replication {
         self.bodies.retain(|_, block| block.header.height > head);
     }
 
-    /// Drops accepted blocks, not prepared yet, with an operation that no client signed: their votes are
-    /// for the hash, which says nothing of the clients' signatures, and whoever is given them refuses them.
+    /// Drops accepted blocks, not prepared yet, with an operation that no client signed. Memory may hold one as
+    /// this replica's own proposal; whoever is given it refuses it.
     fn repair_accepted(&mut self, context: &Context, out: &mut Outbox) {
         let unprepared = self.slots.values().filter(|slot| slot.prepared.is_none());
         let accepted = unprepared.filter_map(|slot| slot.accepted);

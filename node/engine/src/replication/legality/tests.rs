@@ -178,14 +178,20 @@ fn a_slots_certificate_that_nobody_signed_is_dropped() {
 fn an_accepted_block_with_an_operation_that_no_client_signed_is_dropped_unless_it_is_prepared() {
     for prepared in [false, true] {
         let mut sound = Sound::new();
-        let mut forged = sound.first.clone();
-        forged.transactions[0].signature = FORGED;
+        let mut transaction = sound.first.transactions[0].clone();
+        transaction.signature = FORGED;
+        let forged = Block::build(CHAIN, Height(1), CHAIN.0, ReplicaId(0), 1, vec![transaction]);
         let hash = forged.hash();
-        assert_eq!(hash, sound.first.hash(), "the hash says nothing of signatures");
-        if prepared {
-            let certificate = certificate(VoteKind::Prepare, 0, &forged);
-            sound.replication.slots.get_mut(&Height(1)).unwrap().prepared = Some(certificate);
+        let slot = sound.replication.slots.get_mut(&Height(1)).unwrap();
+        *slot = super::super::slot::Slot::new(4);
+        slot.accepted = Some(hash);
+        slot.prepared = prepared.then(|| certificate(VoteKind::Prepare, 0, &forged));
+        for voter in [0, 1] {
+            let signature = vote(VoteKind::Prepare, 0, &forged, voter).signature;
+            slot.record(VoteKind::Prepare, ReplicaId(voter), Held { hash, signature });
         }
+        sound.replication.tip =
+            Tip { height: Height(1), hash, timestamp_ms: forged.header.timestamp_ms };
         sound.replication.bodies.insert(hash, Arc::new(forged));
         let _found = sound.tick(0, true);
         assert_eq!(sound.replication.bodies.contains_key(&hash), prepared);
