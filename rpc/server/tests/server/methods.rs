@@ -132,12 +132,14 @@ async fn the_node_tells_where_it_stands() {
     let latest = node.call("chain_getHeader", json!(["latest"])).await.unwrap();
     let mut status = node.call("node_status", json!([])).await.unwrap();
     assert!(status["stateRoot"].take().as_str().unwrap().starts_with("0x"));
+    // See `the_scrubber_is_shown_paused_and_resumed`.
+    assert!(status["scrub"].take().is_object());
     assert_eq!(
         status,
         json!({ "chainId": hex(node.chain().id().0), "chain": "test", "node": "r0", "nodeId": 0,
                 "version": "0.1.0", "height": 2, "blockHash": latest["hash"], "stateRoot": null,
                 "view": 5, "phase": 0, "primary": "r1", "behind": 3, "peersConnected": 2,
-                "pending": 12, "heals": 0 })
+                "pending": 12, "heals": 0, "scrub": null })
     );
     let peers = node.call("net_peers", json!([])).await.unwrap();
     assert_eq!(peers.as_array().unwrap().len(), 3);
