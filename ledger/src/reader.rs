@@ -91,8 +91,8 @@ impl LedgerReader {
         Ok(Some(CertifiedBlock { block: Arc::new(block), certificate }))
     }
 
-    /// The blocks from `from` on, for a replica that lags: at most `count_max`, and as many as are
-    /// not over `bytes_max` together, encoded; but one at least, if there is one.
+    /// The blocks from `from` on, as they are stored: at most `count_max`, and as many as are not over
+    /// `bytes_max` together, encoded; but one at least, if there is one.
     ///
     /// # Errors
     /// See [`Self::head`].
@@ -102,21 +102,7 @@ impl LedgerReader {
         count_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<CertifiedBlock>, LedgerError> {
-        let mut blocks = Vec::new();
-        let mut bytes = 0_usize;
-        let mut height = from;
-        while blocks.len() < count_max {
-            let Some(block) = self.certified_block(height)? else {
-                break;
-            };
-            bytes = bytes.saturating_add(encoded_bytes(&block));
-            if bytes > bytes_max && !blocks.is_empty() {
-                break;
-            }
-            blocks.push(block);
-            height = height.next();
-        }
-        Ok(blocks)
+        Ok(gathered(from, count_max, bytes_max, |height| self.certified_block(height))?.0)
     }
 
     /// The same for a peer, which refuses what does not prove itself: each block is checked against its
@@ -132,21 +118,15 @@ impl LedgerReader {
         count_max: usize,
         bytes_max: usize,
     ) -> Result<(Vec<CertifiedBlock>, Option<Height>), LedgerError> {
-        let (mut blocks, mut bytes, mut height) = (Vec::new(), 0_usize, from.max(Height(1)));
-        let Some(trust) = &self.trust else { return Ok((blocks, None)) };
-        while blocks.len() < count_max {
-            let Ok(block) = records::certified(self.store.as_ref(), trust, height)? else {
-                let damaged = self.is_damaged(trust, height)?;
-                return Ok((blocks, damaged.then_some(height)));
-            };
-            bytes = bytes.saturating_add(encoded_bytes(&block));
-            if bytes > bytes_max && !blocks.is_empty() {
-                break;
-            }
-            blocks.push(block);
-            height = height.next();
-        }
-        Ok((blocks, None))
+        let Some(trust) = &self.trust else { return Ok((Vec::new(), None)) };
+        let (blocks, end) = gathered(from.max(Height(1)), count_max, bytes_max, |height| {
+            Ok(records::certified(self.store.as_ref(), trust, height)?.ok())
+        })?;
+        let damaged = match end {
+            Some(height) if self.is_damaged(trust, height)? => Some(height),
+            Some(_) | None => None,
+        };
+        Ok((blocks, damaged))
     }
 
     /// Whether the record of this height, which is not whole, should be: one below the head, or what lies
@@ -322,6 +302,26 @@ impl LedgerReader {
 
 fn damaged<T>(height: Height, what: &str) -> Result<T, LedgerError> {
     Err(LedgerError::Damaged { height, what: what.into() })
+}
+
+/// The blocks that `block` gives from `from` on, up to these bounds, and the height at which it gave none.
+fn gathered(
+    from: Height,
+    count_max: usize,
+    bytes_max: usize,
+    block: impl Fn(Height) -> Result<Option<CertifiedBlock>, LedgerError>,
+) -> Result<(Vec<CertifiedBlock>, Option<Height>), LedgerError> {
+    let (mut blocks, mut bytes, mut height) = (Vec::new(), 0_usize, from);
+    while blocks.len() < count_max {
+        let Some(block) = block(height)? else { return Ok((blocks, Some(height))) };
+        bytes = bytes.saturating_add(encoded_bytes(&block));
+        if bytes > bytes_max && !blocks.is_empty() {
+            break;
+        }
+        blocks.push(block);
+        height = height.next();
+    }
+    Ok((blocks, None))
 }
 
 /// Bytes that a block and its certificate take in a message.

@@ -1,21 +1,19 @@
 //! Looking at a ledger without repairing it: the checks of an opening, each row that fails one told, and the
 //! store left as it is.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_store::{CHAIN, Column, HEAD, Head, MemoryStore, Store, StoreError, Trust};
+use daruma_store::{CHAIN, Column, HEAD, Head, MemoryStore, Row, Store, StoreError, Trust};
 use daruma_types::{Hash, HeadClaim, Height, Statement};
 
 use super::state::Seen;
-use super::{Depth, MISSING, Opening, ROWS_AT_ONCE, after, found, height_of, key};
+use super::{
+    Depth, LARGE_ROWS_AT_ONCE, MISSING, Opening, ROWS_AT_ONCE, after, found, height_of, key,
+};
 use crate::ledger::{HeadInfo, Ledger};
-use crate::tree::StateTree;
 use crate::{LedgerError, limits};
-
-/// Rows of a table with large rows that are read at once.
-const LARGE_ROWS_AT_ONCE: usize = 16;
 
 /// One thing that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,9 +76,7 @@ pub fn audit(
     progress: &mut dyn FnMut(Audited),
 ) -> Result<Audit, LedgerError> {
     let head = HeadInfo::genesis(trust.chain());
-    let (tree, recent, missing) = (StateTree::new(), VecDeque::new(), BTreeSet::new());
-    let ledger = Ledger { store, automaton, trust, head, tree, recent, missing };
-    let opening = Opening { ledger, depth: Depth::Whole, repairs: Vec::new() };
+    let opening = Opening::at(head, store, automaton, trust, Depth::Whole);
     let mut auditor = Auditor { opening, audit: Audit::default(), progress };
     auditor.chain()?;
     let head = auditor.head()?;
@@ -127,6 +123,27 @@ impl Auditor<'_> {
     ) {
         let (row, found) = (row.map(<[u8]>::to_vec), found.into());
         note(&mut self.audit, Finding { column, row, height, found });
+    }
+
+    /// The next rows of a table; none where they cannot be read, which is told.
+    fn page(
+        &mut self,
+        column: Column,
+        from: &[u8],
+        count: usize,
+    ) -> Result<Option<Vec<Row>>, LedgerError> {
+        match self.opening.store().rows(column, from, count) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(StoreError::Damaged { why, .. }) => {
+                self.find(column, None, None, format!("cannot be read to its end: {why}"));
+                Ok(None)
+            }
+            // A table that an older store does not have.
+            Err(StoreError::Failed { .. }) if column == Column::HealLog && from.is_empty() => {
+                Ok(None)
+            }
+            Err(failed) => Err(failed.into()),
+        }
     }
 
     fn looked_at(&mut self, what: &'static str, count: u64) {
@@ -200,18 +217,9 @@ impl Auditor<'_> {
 
     /// Rows of blocks or certificates that are not from height 1 to the head.
     fn outside(&mut self, column: Column, head: Height) -> Result<(), LedgerError> {
-        let store = self.store();
         let mut above = 0_u64;
         for (mut from, end) in [(Vec::new(), Some(key(Height(1)))), (after(&key(head)), None)] {
-            loop {
-                let rows = match store.rows(column, &from, LARGE_ROWS_AT_ONCE) {
-                    Ok(rows) => rows,
-                    Err(StoreError::Damaged { why, .. }) => {
-                        self.find(column, None, None, format!("cannot be read to its end: {why}"));
-                        break;
-                    }
-                    Err(failed) => return Err(failed.into()),
-                };
+            while let Some(rows) = self.page(column, &from, LARGE_ROWS_AT_ONCE)? {
                 for (row, _) in &rows {
                     if end.is_some_and(|end| row.as_slice() >= end.as_slice()) {
                         break;
@@ -291,16 +299,7 @@ impl Auditor<'_> {
         let trust = self.opening.ledger.trust.clone();
         let weak = trust.committee.thresholds().weak();
         let (mut from, mut count) = (Vec::new(), 0_u64);
-        loop {
-            let rows = match store.rows(Column::Attestations, &from, ROWS_AT_ONCE) {
-                Ok(rows) => rows,
-                Err(StoreError::Damaged { why, .. }) => {
-                    let why = format!("cannot be read to its end: {why}");
-                    self.find(Column::Attestations, None, None, why);
-                    break;
-                }
-                Err(failed) => return Err(failed.into()),
-            };
+        while let Some(rows) = self.page(Column::Attestations, &from, ROWS_AT_ONCE)? {
             for (row, _) in &rows {
                 count += 1;
                 self.show("attestations", count, 0);
@@ -403,7 +402,6 @@ impl Auditor<'_> {
 
     /// Whether the tables whose rows nobody looks for one by one can be read from one end to the other.
     fn readable(&mut self) -> Result<(), LedgerError> {
-        let store = self.store();
         for column in [
             Column::Headers,
             Column::Transactions,
@@ -413,19 +411,7 @@ impl Auditor<'_> {
             Column::HealLog,
         ] {
             let (mut from, mut count) = (Vec::new(), 0_u64);
-            loop {
-                let rows = match store.rows(column, &from, LARGE_ROWS_AT_ONCE) {
-                    Ok(rows) => rows,
-                    Err(StoreError::Damaged { why, .. }) => {
-                        self.find(column, None, None, format!("cannot be read to its end: {why}"));
-                        break;
-                    }
-                    // A table that an older store does not have.
-                    Err(StoreError::Failed { .. }) if column == Column::HealLog && count == 0 => {
-                        break;
-                    }
-                    Err(failed) => return Err(failed.into()),
-                };
+            while let Some(rows) = self.page(column, &from, LARGE_ROWS_AT_ONCE)? {
                 count = count.saturating_add(rows.len() as u64);
                 self.show("whether all tables can be read", count, 0);
                 match rows.last() {

@@ -3,11 +3,8 @@
 use daruma_store::{Batch, CHAIN, Column, StoreError};
 use daruma_types::{Block, ChainId, Height, codec};
 
-use super::{Concerned, MISSING, Opening, Remedy, after, found, height_of};
+use super::{Concerned, LARGE_ROWS_AT_ONCE, MISSING, Opening, Remedy, after, found, height_of};
 use crate::LedgerError;
-
-/// Rows read at once while one is looked for, that may be as large as a block.
-const LARGE_ROWS_AT_ONCE: usize = 16;
 
 impl Opening {
     /// The store must be this chain's, or hold nothing that another chain would miss.

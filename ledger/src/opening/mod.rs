@@ -99,6 +99,9 @@ pub(crate) enum Concerned<'a> {
 /// Rows read at once while a table is checked or cleared.
 const ROWS_AT_ONCE: usize = 1024;
 
+/// The same of tables whose rows may be as large as a block.
+const LARGE_ROWS_AT_ONCE: usize = 16;
+
 /// An opening under way.
 pub(crate) struct Opening {
     pub(crate) ledger: Ledger,
@@ -144,9 +147,7 @@ pub(crate) fn open(
     depth: Depth,
 ) -> Result<(Ledger, Vec<LedgerRepair>), LedgerError> {
     let head = HeadInfo::genesis(trust.chain());
-    let (recent, missing, tree) = (VecDeque::new(), BTreeSet::new(), StateTree::new());
-    let ledger = Ledger { store, automaton, trust, head, recent, missing, tree };
-    let mut opening = Opening { ledger, depth, repairs: Vec::new() };
+    let mut opening = Opening::at(head, store, automaton, trust, depth);
     opening.check_chain()?;
     opening.check()?;
     let recent = opening.ledger.reader().recent_statements(limits::RECENT_STATEMENTS)?;
@@ -158,21 +159,25 @@ pub(crate) fn open(
 impl Ledger {
     /// Something to look at this ledger's store with.
     pub(crate) fn look(&self) -> Opening {
-        let Self { store, automaton, trust, head, .. } = self;
-        let ledger = Self {
-            store: Arc::clone(store),
-            automaton: Arc::clone(automaton),
-            trust: trust.clone(),
-            head: head.clone(),
-            recent: VecDeque::new(),
-            missing: BTreeSet::new(),
-            tree: StateTree::new(),
-        };
-        Opening { ledger, depth: Depth::Recent, repairs: Vec::new() }
+        let (store, automaton) = (Arc::clone(&self.store), Arc::clone(&self.automaton));
+        Opening::at(self.head.clone(), store, automaton, self.trust.clone(), Depth::Recent)
     }
 }
 
 impl Opening {
+    /// One of a ledger that stands at `head`, as far as is known before anything is looked at.
+    fn at(
+        head: HeadInfo,
+        store: Arc<dyn Store>,
+        automaton: Arc<dyn DynAutomaton>,
+        trust: Trust,
+        depth: Depth,
+    ) -> Self {
+        let (recent, missing, tree) = (VecDeque::new(), BTreeSet::new(), StateTree::new());
+        let ledger = Ledger { store, automaton, trust, head, recent, missing, tree };
+        Self { ledger, depth, repairs: Vec::new() }
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         self.ledger.store.as_ref()
     }

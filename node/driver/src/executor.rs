@@ -112,9 +112,7 @@ impl Executor {
             match supervisor.caught(|| self.ledger.check_again(Depth::Recent)) {
                 Ok(Ok(repairs)) => {
                     self.unchecked = false;
-                    tell_repairs(&repairs);
-                    self.heals
-                        .note("ledger", heals_of_ledger(&repairs, now_ms(), started.elapsed()));
+                    self.told("ledger", &repairs, started, "");
                     self.door.forget();
                     self.unattested.clear();
                     self.stand();
@@ -184,7 +182,9 @@ impl Executor {
     /// Executes a block on a ledger that is whole.
     fn execute_checked(&mut self, block: &CertifiedBlock) -> Result<Executed, LedgerError> {
         if self.unchecked {
-            tell_repairs(&self.ledger.check_again(Depth::Whole)?);
+            let started = Instant::now();
+            let repairs = self.ledger.check_again(Depth::Whole)?;
+            self.told("ledger", &repairs, started, "");
             self.unchecked = false;
             self.door.forget();
         }
@@ -228,6 +228,16 @@ impl Executor {
         }
     }
 
+    /// Tells what was repaired in the log and in the heal log, where `more` is added to the evidence.
+    fn told(&self, kind: &'static str, repairs: &[LedgerRepair], started: Instant, more: &str) {
+        tell_repairs(repairs);
+        let mut heals = heals_of_ledger(repairs, now_ms(), started.elapsed());
+        for heal in &mut heals {
+            heal.evidence.push_str(more);
+        }
+        self.heals.note(kind, heals);
+    }
+
     /// Looks again at what the scrubber found, and repairs what is wrong.
     fn settle(&mut self, suspect: &Suspect) {
         if self.unchecked {
@@ -238,13 +248,8 @@ impl Executor {
             Ok(repairs) if repairs.is_empty() => {}
             Ok(repairs) => {
                 Counters::count(&self.counters.ledger_repairs);
-                tell_repairs(&repairs);
                 self.scrub.found(repairs.len());
-                let mut heals = heals_of_ledger(&repairs, now_ms(), started.elapsed());
-                for heal in &mut heals {
-                    heal.evidence.push_str(", found by the scrubber");
-                }
-                self.heals.note("scrubbed", heals);
+                self.told("scrubbed", &repairs, started, ", found by the scrubber");
                 self.door.forget();
                 self.tell_head();
             }
@@ -262,9 +267,7 @@ impl Executor {
             Ok(repairs) if repairs.is_empty() => {}
             Ok(repairs) => {
                 Counters::count(&self.counters.ledger_repairs);
-                tell_repairs(&repairs);
-                let heals = heals_of_ledger(&repairs, now_ms(), started.elapsed());
-                self.heals.note("record", heals);
+                self.told("record", &repairs, started, "");
                 self.tell_head();
             }
             Err(failure) => warn!(%failure, %height, "a record could not be checked"),
@@ -307,14 +310,12 @@ impl Executor {
         let started = Instant::now();
         match self.ledger.check_again(Depth::Whole) {
             Ok(repairs) => {
-                tell_repairs(&repairs);
-                let mut heals = heals_of_ledger(&repairs, now_ms(), started.elapsed());
-                if heals.is_empty() {
+                self.told("ledger", &repairs, started, "");
+                if repairs.is_empty() {
                     let done = "the whole ledger was checked, and nothing was to be repaired";
                     let heal = Heal::new(now_ms(), HealComponent::Ledger, damage.to_string(), done);
-                    heals.push(heal.that_took(started.elapsed()));
+                    self.heals.note("ledger", vec![heal.that_took(started.elapsed())]);
                 }
-                self.heals.note("ledger", heals);
                 self.door.forget();
                 true
             }
