@@ -28,7 +28,6 @@ use crate::{DriverError, limits};
 pub(crate) enum Task {
     Engine,
     Executor,
-    Healing,
     Serving,
     Check,
     Dispatch,
@@ -37,10 +36,9 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 7] = [
         Self::Engine,
         Self::Executor,
-        Self::Healing,
         Self::Serving,
         Self::Check,
         Self::Dispatch,
@@ -52,7 +50,6 @@ impl Task {
         match self {
             Self::Engine => "engine",
             Self::Executor => "executor",
-            Self::Healing => "healing",
             Self::Serving => "serving",
             Self::Check => "check",
             Self::Dispatch => "dispatch",
@@ -66,19 +63,15 @@ impl Task {
         match self {
             Self::Engine => limits::ENGINE_STUCK,
             Self::Executor => limits::EXECUTOR_STUCK,
-            Self::Healing
-            | Self::Serving
-            | Self::Check
-            | Self::Dispatch
-            | Self::Submit
-            | Self::Scrub => limits::THREAD_STUCK,
+            Self::Serving | Self::Check | Self::Dispatch | Self::Submit | Self::Scrub => {
+                limits::THREAD_STUCK
+            }
         }
     }
 
     const fn component(self) -> HealComponent {
         match self {
             Self::Executor | Self::Serving | Self::Scrub => HealComponent::Ledger,
-            Self::Healing => HealComponent::HealLog,
             Self::Engine | Self::Check | Self::Dispatch | Self::Submit => HealComponent::Engine,
         }
     }

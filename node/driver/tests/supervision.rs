@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use daruma_automaton_api::serde_json::Value;
-use daruma_automaton_api::{Abort, At, DynAutomaton, Malformed, QueryError, State, StateView};
 use daruma_driver::{Driver, DriverError, DriverEvent, DriverParts, ScrubSettings, Submission};
 use daruma_engine::{ChainLimits, Context, LocalLimits};
 use daruma_ledger::{Depth, Ledger, Trust};
 use daruma_network::{Network, NetworkConfig, NetworkSettings};
+use daruma_no_op::NoOp;
 use daruma_store::{MemoryStore, Store};
 use daruma_types::{
     ChainId, Committee, Ed25519, Hash, PublicKey, Replica, ReplicaId, SecretKey, Signature, Signer,
@@ -19,48 +18,6 @@ use daruma_types::{
 use zeroize::Zeroizing;
 
 const CHAIN: ChainId = ChainId(Hash([1; 32]));
-
-/// Takes everything and does nothing.
-struct Idle;
-
-impl DynAutomaton for Idle {
-    fn name(&self) -> &str {
-        "idle"
-    }
-
-    fn version(&self) -> u32 {
-        1
-    }
-
-    fn query_paths(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn check(&self, _: &[u8]) -> Result<(), Malformed> {
-        Ok(())
-    }
-
-    fn apply(&self, _: At, state: &mut dyn State, operation: &[u8]) -> Result<Vec<u8>, Abort> {
-        state.put(operation, Vec::new());
-        Ok(Vec::new())
-    }
-
-    fn query(&self, _: &dyn StateView, path: &str, _: &Value) -> Result<Value, QueryError> {
-        Err(QueryError::UnknownPath { path: path.into(), paths: Vec::new() })
-    }
-
-    fn operation_to_json(&self, _: &[u8]) -> Result<Value, Malformed> {
-        Err(Malformed::new("no JSON"))
-    }
-
-    fn operation_from_json(&self, _: &Value) -> Result<Vec<u8>, Malformed> {
-        Err(Malformed::new("no JSON"))
-    }
-
-    fn reply_to_json(&self, _: &[u8]) -> Result<Value, Malformed> {
-        Err(Malformed::new("no JSON"))
-    }
-}
 
 /// A key that panics at some of its uses: on the engine's thread to sign, on the executor to verify.
 struct Fails {
@@ -111,7 +68,7 @@ async fn start(signer: Arc<Fails>, verifier: Arc<Fails>) -> (Driver, Arc<MemoryS
     let store = Arc::new(MemoryStore::new());
     let trust = Trust { committee: committee.clone(), verifier };
     let shared: Arc<dyn Store> = store.clone();
-    let (ledger, _) = Ledger::open(shared, Arc::new(Idle), trust, Depth::Recent).unwrap();
+    let (ledger, _) = Ledger::open(shared, Arc::new(NoOp), trust, Depth::Recent).unwrap();
     let (network, events) = Network::start(NetworkConfig {
         chain: CHAIN.0.0,
         own: ReplicaId(0),
@@ -135,7 +92,7 @@ async fn start(signer: Arc<Fails>, verifier: Arc<Fails>) -> (Driver, Arc<MemoryS
         context,
         store: store.clone(),
         ledger,
-        automaton: Arc::new(Idle),
+        automaton: Arc::new(NoOp),
         network,
         events,
         tick: Duration::from_millis(10),

@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use std::format;
 
 use daruma_types::{
-    ChainId, Committee, Ed25519, Establishment, Hash, Replica, ReplicaId, SecretKey, Signer,
-    Thresholds,
+    ChainId, Committee, Ed25519, Establishment, Hash, HeadClaim, Replica, ReplicaId, SecretKey,
+    Signer, Thresholds,
 };
 
 use crate::config::{ChainLimits, Context, LocalLimits};
+use crate::view::{Claims, Voting};
 
 pub(crate) const CHAIN: ChainId = ChainId(Hash([7; 32]));
 
@@ -41,5 +42,23 @@ pub(crate) fn context_with(replicas: u16, establishment: Establishment) -> Conte
             window: 8,
         },
         local: LocalLimits::default(),
+    }
+}
+
+/// A replication without blocks, which votes in no ballot.
+pub(crate) struct NoBlocks(pub(crate) HeadClaim);
+
+impl Voting for NoBlocks {
+    fn claims(&self) -> Claims {
+        Claims { head: self.0.clone(), prepared: None }
+    }
+    fn is_active(&self) -> bool {
+        false
+    }
+    fn has_new_view(&self) -> bool {
+        false
+    }
+    fn head(&self) -> &HeadClaim {
+        &self.0
     }
 }

@@ -1,56 +1,14 @@
 //! What the door remembers, when it is right and when memory was corrupted.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use daruma_automaton_api::serde_json::Value;
-use daruma_automaton_api::{Abort, At, Malformed, QueryError, State, StateView};
 use daruma_ledger::{Depth, Ledger, Trust};
+use daruma_no_op::NoOp;
 use daruma_store::MemoryStore;
 use daruma_types::{ChainId, Replica, SecretKey, Signer};
 
 use super::*;
 
 const CHAIN: ChainId = ChainId(Hash([1; 32]));
-
-/// Takes every operation.
-struct Anything;
-
-impl DynAutomaton for Anything {
-    fn name(&self) -> &str {
-        "anything"
-    }
-
-    fn version(&self) -> u32 {
-        1
-    }
-
-    fn query_paths(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn check(&self, _: &[u8]) -> Result<(), Malformed> {
-        Ok(())
-    }
-
-    fn apply(&self, _: At, _: &mut dyn State, _: &[u8]) -> Result<Vec<u8>, Abort> {
-        Ok(Vec::new())
-    }
-
-    fn query(&self, _: &dyn StateView, path: &str, _: &Value) -> Result<Value, QueryError> {
-        Err(QueryError::UnknownPath { path: path.into(), paths: Vec::new() })
-    }
-
-    fn operation_to_json(&self, _: &[u8]) -> Result<Value, Malformed> {
-        Err(Malformed::new("no JSON"))
-    }
-
-    fn operation_from_json(&self, _: &Value) -> Result<Vec<u8>, Malformed> {
-        Err(Malformed::new("no JSON"))
-    }
-
-    fn reply_to_json(&self, _: &[u8]) -> Result<Value, Malformed> {
-        Err(Malformed::new("no JSON"))
-    }
-}
 
 fn key(number: u8) -> SecretKey {
     SecretKey::from_bytes(&[number; 32])
@@ -61,7 +19,7 @@ fn door() -> Door {
     let member = |i: u8| Replica { name: format!("r{i}"), key: key(i + 1).public_key() };
     let committee = Arc::new(Committee::new(CHAIN, 1, (0..4).map(member).collect()).unwrap());
     let trust = Trust { committee: Arc::clone(&committee), verifier: Arc::new(Ed25519) };
-    let (automaton, store) = (Arc::new(Anything), Arc::new(MemoryStore::default()));
+    let (automaton, store) = (Arc::new(NoOp), Arc::new(MemoryStore::default()));
     let (ledger, _) = Ledger::open(store, automaton.clone(), trust, Depth::Recent).unwrap();
     let limits = ChainLimits {
         operation_bytes_max: 100,

@@ -13,8 +13,8 @@ use crate::Illegal;
 use crate::config::Context;
 use crate::outbox::Outbox;
 
-/// Votes, and transactions of accepted blocks, checked again at one full check: some milliseconds of work. Lower heights come first, so
-/// that what stands in the way is found.
+/// Votes, and as many transactions of accepted blocks, checked again at one full check: some milliseconds
+/// of work. Lower heights come first, so that what stands in the way is found.
 const CHECKED_AT_ONCE: usize = 512;
 
 impl Replication {

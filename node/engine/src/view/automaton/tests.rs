@@ -12,8 +12,9 @@ use super::actions::Action;
 use super::coordinator::{APART_ROUNDS, Coordinator};
 use super::predicates::{Mode, Sight};
 use super::state::AutomatonState;
+use crate::fixtures::NoBlocks;
 use crate::outbox::Outbox;
-use crate::view::{Claims, ViewEstablishment, Voting};
+use crate::view::ViewEstablishment;
 
 const RST: ViewPair = ViewPair::RESET;
 
@@ -358,24 +359,6 @@ fn whatever_its_variables_hold_one_repair_brings_them_into_their_domains() {
     let mut short = AutomatonState::new(4);
     assert!(short.repair(six));
     assert_eq!(short, AutomatonState::new(6));
-}
-
-/// A replication without blocks.
-struct NoBlocks(HeadClaim);
-
-impl Voting for NoBlocks {
-    fn claims(&self) -> Claims {
-        Claims { head: self.0.clone(), prepared: None }
-    }
-    fn is_active(&self) -> bool {
-        false
-    }
-    fn has_new_view(&self) -> bool {
-        false
-    }
-    fn head(&self) -> &HeadClaim {
-        &self.0
-    }
 }
 
 #[test]

@@ -6,29 +6,11 @@ use daruma_types::limits::BALLOT_LEAP;
 use daruma_types::{Ballot, Establishment, HeadClaim, ReplicaId, Report};
 
 use super::{Ballots, FRESH_TICKS, Told};
-use crate::fixtures::{CHAIN, context_with, key};
+use crate::fixtures::{CHAIN, NoBlocks, context_with, key};
 use crate::outbox::Outbox;
-use crate::view::{Claims, Voting};
 
 const PLAIN: Establishment = Establishment::Automaton { event_driven_fd: false };
 const PEER: ReplicaId = ReplicaId(2);
-
-struct Inactive(HeadClaim);
-
-impl Voting for Inactive {
-    fn claims(&self) -> Claims {
-        Claims { head: self.0.clone(), prepared: None }
-    }
-    fn is_active(&self) -> bool {
-        false
-    }
-    fn has_new_view(&self) -> bool {
-        false
-    }
-    fn head(&self) -> &HeadClaim {
-        &self.0
-    }
-}
 
 /// Those of replica 1, which leads ballot 7.
 fn ballots() -> Ballots {
@@ -92,7 +74,7 @@ fn what_this_replica_told_itself_or_nobody_repeats_does_not_make_a_liar_believed
         ballots.told[id.index()] = Some(Told { ballot: Ballot(u64::MAX), ticks });
         ballots.repair(false, &context, &mut Outbox::default());
         let head = HeadClaim::genesis(CHAIN);
-        ballots.tick(Some(3), true, &Inactive(head), &context, &mut Outbox::default());
+        ballots.tick(Some(3), true, &NoBlocks(head), &context, &mut Outbox::default());
         assert_eq!(ballots.floor(), Ballot(3), "{id}");
     }
 }
