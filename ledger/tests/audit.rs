@@ -6,12 +6,11 @@ mod support;
 use std::sync::Arc;
 
 use daruma_ledger::{Audit, Depth, HeadInfo, Ledger, LedgerError, Trust, audit};
-use daruma_store::{
-    Batch, CHAIN as CHAIN_ROW, Column, HEAD, Heal, HealComponent, MemoryStore, Store,
-};
+use daruma_store::{CHAIN as CHAIN_ROW, Column, HEAD, Heal, HealComponent, MemoryStore, Store};
 use daruma_types::{ChainId, Committee, Ed25519, Hash, Height, Replica, Signer, codec};
 use support::{
-    CHAIN, Script, block_on, ledger_on, replica_key, run, state_certificate, transaction, trust,
+    CHAIN, LEDGER_COLUMNS, Script, all_rows, block_on, ledger_on, replica_key, run, set,
+    state_certificate, transaction, trust,
 };
 
 const BLOCKS: u64 = 6;
@@ -33,21 +32,6 @@ fn filled(store: &Arc<dyn Store>) -> HeadInfo {
 fn look(store: &Arc<dyn Store>, execute: bool) -> Audit {
     let (store, automaton) = (Arc::clone(store), Arc::new(Script));
     audit(store, automaton, trust(), execute, &mut |_| {}).unwrap()
-}
-
-fn set(store: &dyn Store, column: Column, key: &[u8], value: Option<Vec<u8>>) {
-    let mut batch = Batch::default();
-    batch.set(column, key.to_vec(), value);
-    store.mend(batch).unwrap();
-}
-
-fn all_rows(store: &dyn Store) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
-    Column::ALL.map(|column| store.rows(column, b"", usize::MAX).unwrap()).into()
-}
-
-/// A copy of a filled store.
-fn copy_of(store: &MemoryStore) -> Arc<MemoryStore> {
-    Arc::new(store.copy())
 }
 
 #[test]
@@ -74,33 +58,16 @@ fn of_a_sound_ledger_nothing_is_found_however_deep_one_looks() {
 
 #[test]
 fn each_damaged_row_of_each_table_is_named_and_left_as_it_is() {
-    let sound = MemoryStore::new();
-    let shared: Arc<dyn Store> = Arc::new(sound.copy());
-    filled(&shared);
-    for column in [
-        Column::Blocks,
-        Column::Certificates,
-        Column::Headers,
-        Column::Transactions,
-        Column::Receipts,
-        Column::Statements,
-        Column::State,
-        Column::Tree,
-        Column::Attestations,
-        Column::HealLog,
-    ] {
-        for (key, row) in shared.rows(column, b"", usize::MAX).unwrap() {
-            let store = MemoryStore::new();
-            for column in Column::ALL {
-                for (key, row) in shared.rows(column, b"", usize::MAX).unwrap() {
-                    set(&store, column, &key, Some(row));
-                }
-            }
+    let sound = Arc::new(MemoryStore::new());
+    filled(&(Arc::clone(&sound) as Arc<dyn Store>));
+    for column in LEDGER_COLUMNS.into_iter().chain([Column::HealLog]) {
+        for (key, row) in sound.rows(column, b"", usize::MAX).unwrap() {
+            let store = sound.copy();
             let mut changed = row;
             let middle = changed.len() / 2;
             changed[middle] ^= 1;
             store.damage(column, &key, Some(changed));
-            let store: Arc<dyn Store> = copy_of(&store);
+            let store: Arc<dyn Store> = Arc::new(store);
             let before = all_rows(&*store);
             let audit = look(&store, false);
             let named =

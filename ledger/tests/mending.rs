@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use daruma_ledger::{Depth, Ledger, Remedy, limits::MISSING_MAX};
-use daruma_store::{Batch, Column, MemoryStore, Store, limits::QUARANTINE_ROWS_MAX};
+use daruma_store::{Column, MemoryStore, Store, limits::QUARANTINE_ROWS_MAX};
 use daruma_types::{Block, CertifiedBlock, Height, ReplicaId, codec};
 use support::{CHAIN, Script, certified, ledger_on, run, transaction, trust};
 
@@ -23,9 +23,7 @@ fn filled(blocks: u64) -> (Arc<dyn Store>, Ledger, Vec<CertifiedBlock>) {
 }
 
 fn set(store: &dyn Store, column: Column, height: u64, row: Option<Vec<u8>>) {
-    let mut batch = Batch::default();
-    batch.set(column, height.to_be_bytes().to_vec(), row);
-    store.mend(batch).unwrap();
+    support::set(store, column, &height.to_be_bytes(), row);
 }
 
 fn row(store: &dyn Store, column: Column, height: u64) -> Option<Vec<u8>> {

@@ -11,15 +11,15 @@ use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRe
 #[cfg(feature = "rocks")]
 use daruma_store::RocksStore;
 use daruma_store::{
-    Batch, CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, Moment, PowerCut, Row,
-    Store, limits::QUARANTINE_ROWS_MAX, row_digest,
+    CHAIN as CHAIN_ROW, Class, Column, HEAD, Head, MemoryStore, Moment, PowerCut, Row, Store,
+    limits::QUARANTINE_ROWS_MAX, row_digest,
 };
 use daruma_types::{
     Block, ChainId, Committee, Ed25519, Hash, Height, Replica, ReplicaId, Signer, Transaction,
     codec,
 };
 use support::{
-    CHAIN, Script, block_on, certified_in, client, replica_key, state_certificate, trust,
+    CHAIN, Script, block_on, certified_in, client, replica_key, set, state_certificate, trust,
 };
 
 const BLOCKS: u64 = 9;
@@ -60,12 +60,6 @@ fn filled(store: Arc<dyn Store>, chain: ChainId) -> Ledger {
 
 fn rows(store: &dyn Store, column: Column) -> Vec<Row> {
     store.rows(column, b"", usize::MAX).unwrap()
-}
-
-fn set(store: &dyn Store, column: Column, key: &[u8], value: Option<Vec<u8>>) {
-    let mut batch = Batch::default();
-    batch.set(column, key.to_vec(), value);
-    store.mend(batch).unwrap();
 }
 
 /// All ways in which a row is damaged; `others` are the rows that it may be mistaken for.

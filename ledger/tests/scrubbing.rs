@@ -7,17 +7,19 @@ mod support;
 use std::sync::Arc;
 
 use daruma_ledger::{Depth, Ledger, LedgerRepair, Remedy, Scrubber, Suspect, audit, limits};
-use daruma_store::{Batch, CHAIN as CHAIN_ROW, Column, HEAD, Location, MemoryStore, Store};
+use daruma_store::{CHAIN as CHAIN_ROW, Column, HEAD, Location, MemoryStore, Store};
 use daruma_types::{CertifiedBlock, Hash, Height, codec};
-use support::{Script, block_on, ledger_on, run, state_certificate, transaction, trust};
+use support::{
+    LEDGER_COLUMNS, Script, all_rows, block_on, ledger_on, run, set, state_certificate,
+    transaction, trust,
+};
 
 const BLOCKS: u64 = 3;
 
 /// Some blocks with entries, a repeated transaction, and attestations.
 fn filled() -> MemoryStore {
-    let memory = MemoryStore::new();
-    let store: Arc<dyn Store> = Arc::new(memory.copy());
-    let mut ledger = ledger_on(Arc::clone(&store));
+    let store = Arc::new(MemoryStore::new());
+    let mut ledger = ledger_on(Arc::clone(&store) as Arc<dyn Store>);
     for height in 1..=BLOCKS {
         let put = |number| transaction(number, height, &format!("+k{height}-{number}={height}"));
         let mut transactions: Vec<_> = (0..4).map(put).collect();
@@ -25,23 +27,7 @@ fn filled() -> MemoryStore {
         let executed = run(&mut ledger, transactions);
         store.put_state_certificate(&state_certificate(executed.statement, 2)).unwrap();
     }
-    let copy = MemoryStore::new();
-    for column in Column::ALL {
-        for (key, row) in store.rows(column, b"", usize::MAX).unwrap() {
-            set(&copy, column, &key, Some(row));
-        }
-    }
-    copy
-}
-
-fn set(store: &dyn Store, column: Column, key: &[u8], value: Option<Vec<u8>>) {
-    let mut batch = Batch::default();
-    batch.set(column, key.to_vec(), value);
-    store.mend(batch).unwrap();
-}
-
-fn all_rows(store: &dyn Store) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
-    Column::ALL.map(|column| store.rows(column, b"", usize::MAX).unwrap()).into()
+    store.copy()
 }
 
 /// One pass, with a block executed after each step, as a replica does it: what is found is settled, what is
@@ -118,17 +104,7 @@ fn of_a_sound_ledger_nothing_is_found_and_nothing_is_written() {
 #[test]
 fn each_damaged_row_of_a_running_ledger_is_repaired_within_one_pass() {
     let sound = filled();
-    for column in [
-        Column::Blocks,
-        Column::Certificates,
-        Column::Headers,
-        Column::Transactions,
-        Column::Receipts,
-        Column::Statements,
-        Column::State,
-        Column::Tree,
-        Column::Attestations,
-    ] {
+    for column in LEDGER_COLUMNS {
         let rows = sound.rows(column, b"", usize::MAX).unwrap();
         for (at, (key, row)) in rows.iter().enumerate() {
             let mut flipped = row.clone();

@@ -1,28 +1,12 @@
 //! The heal log: bounded, chained, and mended by itself where rows of it are lost.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use std::cell::RefCell;
-use std::sync::Arc;
+mod support;
 
-#[cfg(feature = "rocks")]
-use daruma_store::RocksStore;
 use daruma_store::{
     Batch, Column, Heal, HealComponent, HealRecord, MemoryStore, Store, check_heals, limits,
 };
-
-fn on_both(story: impl Fn(&dyn Fn() -> Arc<dyn Store>)) {
-    let memory = RefCell::new(Arc::new(MemoryStore::new()));
-    story(&|| {
-        let copy = Arc::new(memory.borrow().copy());
-        *memory.borrow_mut() = Arc::clone(&copy);
-        copy
-    });
-    #[cfg(feature = "rocks")]
-    {
-        let folder = tempfile::tempdir().unwrap();
-        story(&|| Arc::new(RocksStore::open(folder.path()).unwrap()));
-    }
-}
+use support::on_both;
 
 fn heal(at_ms: u64) -> Heal {
     Heal::new(at_ms, HealComponent::Ledger, format!("found at {at_ms}"), "mended")

@@ -1,35 +1,19 @@
 //! One suite for both stores: what holds of one holds of the other.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use std::cell::RefCell;
+mod support;
+
 use std::sync::Arc;
 
-#[cfg(feature = "rocks")]
-use daruma_store::RocksStore;
-use daruma_store::{Commit, Head, Location, MemoryStore, Recovered, Store, StoreError, limits};
+use daruma_store::{Commit, Head, Location, Recovered, Store, StoreError, limits};
 use daruma_types::{
     Ballot, Block, Certificate, CertifiedBlock, ChainId, Hash, Height, Outcome, Promise, Receipt,
     ReplicaId, SecretKey, SignerSet, StateCertificate, Statement, Transaction, View, ViewProof,
     VoteKind,
 };
+use support::on_both;
 
 const CHAIN: ChainId = ChainId(Hash([1; 32]));
-
-/// Runs `story` on both stores. What it gets opens the store anew, as a restart does; the one opened
-/// before must be dropped by then.
-fn on_both(story: impl Fn(&dyn Fn() -> Arc<dyn Store>)) {
-    let memory = RefCell::new(Arc::new(MemoryStore::new()));
-    story(&|| {
-        let copy = Arc::new(memory.borrow().copy());
-        *memory.borrow_mut() = Arc::clone(&copy);
-        copy
-    });
-    #[cfg(feature = "rocks")]
-    {
-        let folder = tempfile::tempdir().unwrap();
-        story(&|| Arc::new(RocksStore::open(folder.path()).unwrap()));
-    }
-}
 
 fn block(height: u64, salt: u64) -> Arc<Block> {
     let key = SecretKey::from_bytes(&[3; 32]);

@@ -9,7 +9,7 @@ use daruma_automaton_api::{Abort, At, DynAutomaton, Malformed, QueryError, State
 use daruma_ledger::{Depth, Executed, HeadInfo, Ledger, Trust};
 #[cfg(feature = "rocks")]
 use daruma_store::RocksStore;
-use daruma_store::{MemoryStore, Store};
+use daruma_store::{Batch, Column, MemoryStore, Row, Store};
 use daruma_types::{
     Block, Certificate, CertifiedBlock, ChainId, Committee, Ed25519, Hash, Outcome, Replica,
     ReplicaId, SecretKey, Signer, SignerSet, StateCertificate, Statement, Transaction, Vote,
@@ -17,6 +17,19 @@ use daruma_types::{
 };
 
 pub(crate) const CHAIN: ChainId = ChainId(Hash([1; 32]));
+
+/// The columns that blocks and their execution fill, and what was attested of them.
+pub(crate) const LEDGER_COLUMNS: [Column; 9] = [
+    Column::Blocks,
+    Column::Certificates,
+    Column::Headers,
+    Column::Transactions,
+    Column::Receipts,
+    Column::Statements,
+    Column::State,
+    Column::Tree,
+    Column::Attestations,
+];
 
 /// Writes what it is told: `+key=value` sets, `-key` removes, `?key` replies with the value; `!` aborts
 /// and `#` panics, each after writing; `k` and `v` write a key or a value that is too long.
@@ -149,6 +162,17 @@ pub(crate) fn ledger_on(store: Arc<dyn Store>) -> Ledger {
     let (ledger, repairs) = Ledger::open(store, Arc::new(Script), trust(), Depth::Whole).unwrap();
     assert_eq!(repairs, []);
     ledger
+}
+
+/// Writes a row past the ledger, as damage does.
+pub(crate) fn set(store: &dyn Store, column: Column, key: &[u8], value: Option<Vec<u8>>) {
+    let mut batch = Batch::default();
+    batch.set(column, key.to_vec(), value);
+    store.mend(batch).unwrap();
+}
+
+pub(crate) fn all_rows(store: &dyn Store) -> Vec<Vec<Row>> {
+    Column::ALL.map(|column| store.rows(column, b"", usize::MAX).unwrap()).into()
 }
 
 /// Runs `story` on both stores. What it gets opens the ledger anew, as a restart does; the one opened

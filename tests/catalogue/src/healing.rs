@@ -210,6 +210,15 @@ pub fn load(rig: &mut Rig<'_>, client: u16, first: u64, count: u64) {
     }
 }
 
+/// So many events happen, or a few rounds pass: an incident may come at any moment of a decision.
+pub fn some_events(rig: &mut Rig<'_>, count: u64) {
+    let mut left = count;
+    rig.until_event(3, |_| {
+        left = left.saturating_sub(1);
+        left == 0
+    });
+}
+
 /// A request is on its way to being executed: so many replicas that the others are no quorum have a vote for it
 /// in their journals.
 ///

@@ -11,7 +11,7 @@ mod oracles;
 mod start;
 
 pub use draws::Draws;
-pub use healing::{Struck, deciding, from_any_state, heals, heals_unasked, load};
+pub use healing::{Struck, deciding, from_any_state, heals, heals_unasked, load, some_events};
 pub use links::{Link, between, neighbours, set_cut, set_weather};
 pub use oracles::{
     Counts, acknowledged, all_executed, all_executed_these, all_in_view, consistent,

@@ -3,7 +3,7 @@
 
 use daruma_catalogue::{
     Draws, Link, REQUEST_ROUNDS_MAX, Struck, VIEW_ROUNDS_MAX, between, cut_off, from_any_state,
-    heals, heals_unasked, load, set_cut, set_weather,
+    heals, heals_unasked, load, set_cut, set_weather, some_events,
 };
 use daruma_simulator::{Fault, Plan, Rig, Weather};
 use daruma_types::{Establishment, ReplicaId};
@@ -128,11 +128,7 @@ fn heal_all_restart_memories_lost_in_the_middle_of_decisions_are_made_again_from
         for nonce in 1..=6 {
             let all = rig.correct();
             rig.submit(&all, 0, nonce, &nonce.to_string());
-            let mut events = draws.below(30 * struck.n() as u64);
-            rig.until_event(3, |_| {
-                events = events.saturating_sub(1);
-                events == 0
-            });
+            some_events(rig, draws.below(30 * struck.n() as u64));
             let victims = struck.some(count);
             victims.iter().for_each(|id| rig.stop(*id));
             victims.iter().for_each(|id| rig.start(*id));

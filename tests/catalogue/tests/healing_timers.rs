@@ -3,7 +3,7 @@
 
 use daruma_catalogue::{
     Draws, REPLACED_ROUNDS_MAX, REQUEST_ROUNDS_MAX, VIEW_ROUNDS_MAX, all_in_view, cut_off,
-    deciding, from_any_state, heals, in_view, load, views_with_proofs,
+    deciding, from_any_state, heals, in_view, load, some_events, views_with_proofs,
 };
 use daruma_simulator::{Behaviour, Column, Fault, Plan, Scope, Values};
 use daruma_types::{Establishment, ReplicaId};
@@ -170,11 +170,7 @@ fn heal_deadlock_watchdog_a_view_given_up_at_any_moment_of_a_decision_holds_noth
         for nonce in 1..=12 {
             let all = rig.correct();
             rig.submit(&all, 0, nonce, &nonce.to_string());
-            let mut events = draws.below(40 * struck.n() as u64);
-            rig.until_event(3, |_| {
-                events = events.saturating_sub(1);
-                events == 0
-            });
+            some_events(rig, draws.below(40 * struck.n() as u64));
             all.iter().for_each(|id| rig.suspect(*id));
             rig.run(draws.below(4) as u32);
         }

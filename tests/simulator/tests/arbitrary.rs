@@ -133,11 +133,18 @@ fn from_arbitrary_memories_and_disks_service_comes_back_and_what_stands_stays() 
     assert!(repaired > 500, "{repaired}");
 }
 
+/// Each of these seeds of a scenario of the search, with the number of replicas, holds.
+fn seeds_hold(scenario: &str, seeds: &[(u64, usize)]) {
+    let scenario = Scenario::from_name(scenario).expect("it is in the list");
+    for (seed, replicas) in seeds {
+        holds(&scenario.plan(*seed).replicas(*replicas));
+    }
+}
+
 /// Seeds of the search `--scenario arbitrary/disks --replicas N` that once showed a fault.
 #[test]
 fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
-    let scenario = Scenario::from_name("arbitrary/disks").expect("it is in the list");
-    for (seed, replicas) in [
+    let seeds = [
         // The row that names the chain was damaged, and the replica took its disk for another chain's.
         (7, 4),
         (18, 4),
@@ -179,16 +186,14 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         (5756, 4),
         // A prepared certificate whose chain was lost on all disks kept new-views from being made.
         (546, 4),
-    ] {
-        holds(&scenario.plan(seed).replicas(replicas));
-    }
+    ];
+    seeds_hold("arbitrary/disks", &seeds);
 }
 
 /// Seeds of the search `--scenario arbitrary --replicas N` that once showed a fault.
 #[test]
 fn arbitrary_starts_of_the_search_that_once_failed_hold() {
-    let scenario = Scenario::from_name("arbitrary").expect("it is in the list");
-    for (seed, replicas) in [
+    let seeds = [
         // A ledger that refused what was in its queue was given all that waited for each of these blocks.
         (107_546, 4),
         // Where two chains part was wrong in memory, and believed for ever.
@@ -198,7 +203,8 @@ fn arbitrary_starts_of_the_search_that_once_failed_hold() {
         (107_023, 4),
         // Certificates of lost blocks gave way one by one, each as slowly as the first.
         (202_708, 4),
-        // A damaged block was served, and refused by whoever had asked.
+        // A damaged block was served, and refused by whoever had asked; a damaged row above the head kept a
+        // replica from serving the blocks below it.
         (111_969, 4),
         // A primary repeated a proposal of its own with an operation that nobody had signed.
         (400_419, 4),
@@ -207,11 +213,8 @@ fn arbitrary_starts_of_the_search_that_once_failed_hold() {
         (2_006_247, 4),
         (2_014_241, 4),
         (2_011_851, 6),
-        // A damaged row above the head kept a replica from serving the blocks below it.
-        (111_969, 4),
-    ] {
-        holds(&scenario.plan(seed).replicas(replicas));
-    }
+    ];
+    seeds_hold("arbitrary", &seeds);
 }
 
 #[test]
@@ -273,23 +276,6 @@ fn arbitrary_starts_that_once_failed_hold() {
         (164, 4),
     ] {
         holds(&disks_as_they_were(Plan::arbitrary(seed, replicas)));
-    }
-}
-
-/// Seeds of the search `--scenario arbitrary --replicas N` that once showed a fault of disks.
-#[test]
-fn arbitrary_starts_with_disks_as_drawn_that_once_failed_hold() {
-    let scenario = Scenario::from_name("arbitrary").expect("it is in the list");
-    for (seed, replicas) in [
-        // Memory was wrong about how far two chains are the same: the fork was looked for above it only.
-        (106_703, 4),
-        (109_196, 4),
-        // A replica remembered a summary of its own, and asked itself for the blocks it lacked.
-        (107_023, 4),
-        // Certificates of a dozen heights whose blocks were lost refused four votes each, one height after the other.
-        (202_708, 4),
-    ] {
-        holds(&scenario.plan(seed).replicas(replicas));
     }
 }
 
