@@ -30,5 +30,5 @@ pub use rocks::{Rocks, RocksStore};
 #[cfg(feature = "rocks")]
 pub use salvage::{Opened, Salvaged};
 pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
-pub use tables::{CHAIN, HEAD, Tables};
+pub use tables::{CHAIN, HEAD, Tables, statement_row};
 pub use trust::Trust;
