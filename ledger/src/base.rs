@@ -4,7 +4,7 @@
 use daruma_store::{Batch, Column, Store, statement_row};
 use daruma_types::{Checkpoint, Height, codec};
 
-use crate::{Ledger, LedgerError};
+use crate::{Ledger, LedgerError, limits};
 
 /// The row of [`Column::Meta`] that holds the base.
 pub(crate) const BASE: &[u8] = b"base";
@@ -45,10 +45,11 @@ pub(crate) fn earliest(store: &dyn Store) -> Height {
 }
 
 impl Ledger {
-    /// The height below which, and at which, no blocks are kept.
+    /// The height below which, and at which, no blocks are kept; of a snapshot that is being restored, its.
     #[must_use]
     pub fn base(&self) -> Height {
-        self.base.as_ref().map_or(Height(0), Checkpoint::height)
+        let restoring = self.restoring.as_ref().map(|restoring| &restoring.checkpoint);
+        restoring.or(self.base.as_ref()).map_or(Height(0), Checkpoint::height)
     }
 
     /// What stands for the block at `height`, if that is the base.
@@ -56,9 +57,13 @@ impl Ledger {
         self.base.as_ref().filter(|base| base.height() == height)
     }
 
-    /// Removes bodies and receipts up to `to`, some heights at a time, beginning where the last removal
-    /// ended.
-    pub(crate) fn remove_bodies(&self, to: Height) -> Result<(), LedgerError> {
+    /// Removes bodies and receipts of some heights up to the base, beginning where the last removal ended.
+    /// True if there may be more.
+    ///
+    /// # Errors
+    /// That the store failed; what was removed until then stays so.
+    pub fn remove_pruned(&self) -> Result<bool, LedgerError> {
+        let to = self.base();
         let row = self.store.row(Column::Meta, PRUNED).ok().flatten();
         let pruned = row.and_then(|row| codec::decode_stored::<Height>(&row).ok());
         // A row that was damaged may say anything; below the lowest block there is nothing to remove.
@@ -69,20 +74,20 @@ impl Ledger {
             Err(daruma_store::StoreError::Damaged { .. }) => None,
             Err(failed) => return Err(failed.into()),
         };
-        let Some(lowest) = lowest.map(u64::from_be_bytes) else { return Ok(()) };
+        let Some(lowest) = lowest.map(u64::from_be_bytes) else { return Ok(false) };
         let pruned = pruned.map_or(lowest, |pruned| pruned.0.saturating_add(1));
-        let mut next = pruned.min(lowest).max(1);
-        while next <= to.0 {
-            let last = to.0.min(next.saturating_add(crate::limits::PRUNE_AT_ONCE - 1));
-            let mut batch = Batch::default();
-            for height in (next..=last).map(Height) {
-                batch.delete(Column::Blocks, key(height));
-                batch.delete(Column::Receipts, key(height));
-            }
-            batch.put(Column::Meta, PRUNED, codec::encode(&Height(last)));
-            self.store.mend(batch)?;
-            next = last + 1;
+        let first = pruned.min(lowest).max(1);
+        let last = to.0.min(first.saturating_add(limits::PRUNE_AT_ONCE - 1));
+        if first > last {
+            return Ok(false);
         }
-        Ok(())
+        let mut batch = Batch::default();
+        for height in (first..=last).map(Height) {
+            batch.delete(Column::Blocks, key(height));
+            batch.delete(Column::Receipts, key(height));
+        }
+        batch.put(Column::Meta, PRUNED, codec::encode(&Height(last)));
+        self.store.mend(batch)?;
+        Ok(last < to.0)
     }
 }

@@ -8,12 +8,13 @@ use crate::base::put_base;
 use crate::{Ledger, LedgerError, limits};
 
 impl Ledger {
-    /// Removes the bodies of the blocks below `keep_from`, down from the highest of them whose state `f+1`
-    /// replicas attest. Gives the lowest height that is kept. Nothing is removed that no snapshot on this
-    /// ledger's shelf lies above: the state could not be made again.
+    /// Gives up the bodies of the blocks below `keep_from`, down from the highest of them whose state `f+1`
+    /// replicas attest, to be removed by [`Self::remove_pruned`]. Gives the lowest height that is kept.
+    /// Nothing is given up that no snapshot on this ledger's shelf lies above: the state could not be made
+    /// again.
     ///
     /// # Errors
-    /// That the store or the shelf failed; what was removed until then stays so, and pruning again goes on.
+    /// That the store or the shelf failed.
     pub fn prune(&mut self, keep_from: Height) -> Result<Height, LedgerError> {
         let Some(covered) = self.lowest_snapshot()? else { return Ok(self.base().next()) };
         let keep_from = keep_from.min(covered.next());
@@ -29,7 +30,6 @@ impl Ledger {
             self.base = Some(checkpoint);
             break;
         }
-        self.remove_bodies(self.base())?;
         Ok(self.base().next())
     }
 

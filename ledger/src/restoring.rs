@@ -1,14 +1,16 @@
 //! Restoring the state from a snapshot, chunk by chunk, through any interruption (DESIGN 5, sync).
 //!
 //! A row of [`Column::Meta`] says which snapshot is being restored and how far it got. It is written with
-//! each chunk, so whoever opens the store goes on at the chunk that was reached. While it is there, there
-//! is no head and no state: what is in the tables of derived rows is half of something. The base comes with
+//! each chunk, so whoever opens the store goes on at the chunk that was reached. While it is there, the store
+//! has no head and no state: what is in the tables of derived rows is half of something. The ledger's head is
+//! the checkpoint, which proves what is committed; so an engine above it never goes back, and forgets no vote
+//! and no prepared certificate above that height. Nothing is executed meanwhile. The base comes with
 //! the last write, and all of it is true then: each chunk was checked against the attested root, from the
 //! first hash to the last without a gap.
 
 use daruma_store::{Batch, Class, Column, HEAD, Head};
 use daruma_types::codec::{self, Decode, Encode};
-use daruma_types::{Checkpoint, Hash};
+use daruma_types::{Checkpoint, Hash, HeadClaim};
 
 use crate::base::{BASE, put_base};
 use crate::ledger::HeadInfo;
@@ -60,21 +62,17 @@ impl Ledger {
         self.restoring.as_ref()
     }
 
-    /// Begins to restore the snapshot of a checkpoint that lies above the head, in place of one of another
-    /// height that is being restored. Gives up the own state, and the blocks up to there: the ledger stands at the genesis
-    /// until all chunks are there. False, and nothing is changed, if the checkpoint is not true or not
-    /// above, or if its height is being restored already.
+    /// Begins to restore the snapshot of a checkpoint that lies above the head, and above the one that is
+    /// being restored. Gives up the own state, and the blocks up to there: the head is the checkpoint from
+    /// now on, and blocks above it are executed once all chunks are there. False, and nothing is changed, if
+    /// the checkpoint is not true or not above.
     ///
     /// # Errors
     /// That the store failed; then the ledger is to be opened again.
     pub fn restore(&mut self, checkpoint: Checkpoint) -> Result<bool, LedgerError> {
         let height = checkpoint.height();
-        let before = self.restoring.as_ref().map(|restoring| restoring.checkpoint.height());
         let (committee, verifier) = (&self.trust.committee, self.trust.verifier.as_ref());
-        if height <= self.head().claim.height
-            || before == Some(height)
-            || checkpoint.verify(committee, verifier).is_err()
-        {
+        if height <= self.head().claim.height || checkpoint.verify(committee, verifier).is_err() {
             return Ok(false);
         }
         let restoring = Restoring { checkpoint, cleared: false, next: Some(Hash([0; 32])) };
@@ -91,7 +89,9 @@ impl Ledger {
 
     /// Throws away what was there before.
     pub(crate) fn clear_for_restoring(&mut self) -> Result<(), LedgerError> {
-        self.head = HeadInfo::genesis(self.chain());
+        if let Some(restoring) = &self.restoring {
+            self.head = head_info(&restoring.checkpoint);
+        }
         self.tree = StateTree::new();
         for column in Column::ALL.into_iter().filter(|column| column.class() == Class::Derived) {
             opening::clear(self.store.as_ref(), column)?;
@@ -143,7 +143,8 @@ impl Ledger {
         batch.put(Column::Meta, HEAD, codec::encode(&head_of(&checkpoint)));
         batch.delete(Column::Meta, RESTORING);
         self.store.mend(batch)?;
-        self.remove_bodies(checkpoint.height())?;
+        self.base = Some(checkpoint);
+        while self.remove_pruned()? {}
         self.check_again(Depth::Recent)
     }
 
@@ -159,7 +160,15 @@ impl Ledger {
     }
 }
 
-/// The head that a checkpoint is.
+/// The head that a checkpoint is, as a ledger has it.
+pub(crate) fn head_info(checkpoint: &Checkpoint) -> HeadInfo {
+    let Checkpoint { header, certificate, state } = checkpoint;
+    let (height, hash) = (header.height, certificate.hash);
+    let claim = HeadClaim { height, hash, certificate: Some(certificate.clone()) };
+    HeadInfo { claim, timestamp_ms: header.timestamp_ms, statement: state.statement }
+}
+
+/// The head that a checkpoint is, as a store keeps it.
 fn head_of(checkpoint: &Checkpoint) -> Head {
     Head {
         height: checkpoint.height(),

@@ -10,7 +10,7 @@ use daruma_ledger::{
     SnapshotShelf,
 };
 use daruma_store::{Column, MemoryStore, Store};
-use daruma_types::{CertifiedBlock, Height, Transaction};
+use daruma_types::{CertifiedBlock, Height, Transaction, limits::CHUNK_BYTES};
 use support::*;
 
 struct Pruned {
@@ -39,7 +39,10 @@ fn story() -> Pruned {
         if nonce == 10 || nonce == 16 {
             let held = HeldState::hold(store.as_ref(), &ledger.reader()).unwrap();
             let checkpoint = ledger.reader().checkpoint(statement.height).unwrap().unwrap();
-            held.write(shelf.as_ref(), &mut |_| {}).unwrap().finish(&checkpoint).unwrap();
+            held.write(shelf.as_ref(), CHUNK_BYTES, &mut |_| true)
+                .unwrap()
+                .finish(&checkpoint)
+                .unwrap();
         }
         blocks.push(block);
         transactions.push(transaction);
@@ -50,6 +53,7 @@ fn story() -> Pruned {
 fn pruned() -> Pruned {
     let mut story = story();
     assert_eq!(story.ledger.prune(Height(8)).unwrap(), Height(8));
+    while story.ledger.remove_pruned().unwrap() {}
     story
 }
 

@@ -11,7 +11,7 @@ use daruma_ledger::{
     verify_snapshot,
 };
 use daruma_store::{MemoryStore, Store};
-use daruma_types::{Checkpoint, Hash, Height};
+use daruma_types::{Checkpoint, Hash, Height, limits::CHUNK_BYTES};
 use support::*;
 
 const START: Hash = Hash([0; 32]);
@@ -40,7 +40,7 @@ fn checkpoint(ledger: &Ledger, store: &dyn Store) -> Checkpoint {
 fn snapshot(ledger: &Ledger, store: &dyn Store, shelf: &dyn SnapshotShelf) -> Checkpoint {
     let checkpoint = checkpoint(ledger, store);
     let held = HeldState::hold(store, &ledger.reader()).unwrap();
-    held.write(shelf, &mut |_| {}).unwrap().finish(&checkpoint).unwrap();
+    held.write(shelf, CHUNK_BYTES, &mut |_| true).unwrap().finish(&checkpoint).unwrap();
     checkpoint
 }
 
@@ -74,7 +74,8 @@ fn a_snapshot_gives_the_same_ledger_also_if_it_is_interrupted_after_every_chunk(
         for chunk in 1..=chunks {
             drop(std::mem::replace(&mut ledger, ledger_on(Arc::new(MemoryStore::new()))));
             ledger = open();
-            assert_eq!(ledger.head().claim.height, Height(0));
+            assert_eq!(ledger.head().statement, *checkpoint.statement());
+            assert_eq!(ledger.reader().head().unwrap().claim.height, Height(0));
             let refused = ledger.execute(&after).unwrap_err();
             assert!(matches!(refused, LedgerError::Restoring { .. }), "{refused}");
             let (from, bytes) = next_chunk(&ledger, &shelf);

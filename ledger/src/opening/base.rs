@@ -6,13 +6,13 @@ use daruma_types::{Checkpoint, Hash, Height, codec};
 use super::{Found, Opening, ROWS_AT_ONCE, Remedy, found};
 use crate::LedgerError;
 use crate::base::{BASE, rows_of};
-use crate::restoring::{RESTORING, Restoring, put_piece};
+use crate::restoring::{RESTORING, Restoring, head_info, put_piece};
 use crate::snapshot::each_chunk;
 use crate::tree::StateTree;
 
 impl Opening {
-    /// Whether a snapshot is being restored here. Then the ledger stands at the genesis, and what the row
-    /// of it was to be followed by is done.
+    /// Whether a snapshot is being restored here. Then its checkpoint is the head, and what the row of it was
+    /// to be followed by is done.
     pub(super) fn goes_on_restoring(&mut self) -> Result<bool, LedgerError> {
         let noted = match found(self.store().row(Column::Meta, RESTORING))? {
             Ok(row) => codec::decode_stored::<Restoring>(&row).map_err(|why| why.to_string()),
@@ -25,6 +25,7 @@ impl Opening {
         match noted {
             Ok(restoring) => {
                 let (cleared, done) = (restoring.cleared, restoring.next.is_none());
+                self.ledger.head = head_info(&restoring.checkpoint);
                 self.ledger.restoring = Some(restoring);
                 if !cleared {
                     self.ledger.clear_for_restoring()?;

@@ -255,8 +255,9 @@ impl Opening {
 
 /// The height that a row of an index names.
 fn indexed_height(column: Column, row: &[u8]) -> Option<Height> {
-    match column {
-        Column::Headers => Some(codec::decode_stored::<Header>(row).ok()?.height),
-        _ => Some(codec::decode_stored::<Location>(row).ok()?.height),
+    if column == Column::Headers {
+        Some(codec::decode_stored::<Header>(row).ok()?.height)
+    } else {
+        Some(codec::decode_stored::<Location>(row).ok()?.height)
     }
 }

@@ -405,11 +405,12 @@ impl Opening {
 
 /// Removes all rows of a table.
 pub(crate) fn clear(store: &dyn Store, column: Column) -> Result<(), LedgerError> {
+    // Not from the first key each time: a store on disk passes over what was deleted one by one.
+    let mut from = Vec::new();
     loop {
-        let rows = store.rows(column, b"", ROWS_AT_ONCE)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
+        let rows = store.rows(column, &from, ROWS_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        from = after(last);
         let mut batch = Batch::default();
         rows.into_iter().for_each(|(key, _)| batch.delete(column, key));
         store.mend(batch)?;

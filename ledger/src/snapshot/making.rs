@@ -9,13 +9,16 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 
 use daruma_store::{Row, Snapshot};
-use daruma_types::{Hash, Height, codec, limits::CHUNK_BYTES};
+use daruma_types::{Hash, Height, codec};
 
 use super::chunk::{ENTRY_OVERHEAD, StateChunk, beginning};
 use super::shelf::SnapshotWriter;
 use crate::limits::{SNAPSHOT_ROWS_AT_ONCE, SORT_BYTES_MAX};
 use crate::tree::{Pages, Path, SLOTS};
 use crate::{LedgerError, StateKey};
+
+/// Why a making ended that was told to.
+const GIVEN_UP: &str = "its making was stopped";
 
 /// An entry and where it lies in the tree.
 struct Entry {
@@ -62,8 +65,9 @@ pub(super) struct Making<'a> {
     pub(super) root: Hash,
     pub(super) state: &'a dyn Snapshot,
     pub(super) writer: &'a mut dyn SnapshotWriter,
-    /// Is told how many bytes were handled, and may take its time.
-    pub(super) pace: &'a mut dyn FnMut(usize),
+    pub(super) chunk_bytes: u64,
+    /// Is told how many bytes were handled, and may take its time, or say that this is the end.
+    pub(super) pace: &'a mut dyn FnMut(usize) -> bool,
     pub(super) scratches: u64,
 }
 
@@ -71,7 +75,7 @@ impl Making<'_> {
     /// Writes all chunks of the state.
     pub(super) fn run(&mut self) -> Result<(), LedgerError> {
         let all = self.gather()?;
-        if all.bytes <= CHUNK_BYTES as u64 || all.entries <= 1 {
+        if all.bytes <= self.chunk_bytes || all.entries <= 1 {
             let parts = self.split(&Path::ROOT, all)?;
             return self.chunk(&Path::ROOT, 0, parts.into_iter().collect());
         }
@@ -90,7 +94,7 @@ impl Making<'_> {
                 from = [key.as_slice(), &[0]].concat();
             }
             for row in rows {
-                (self.pace)(row.0.len() + row.1.len());
+                self.handled(row.0.len() + row.1.len())?;
                 match &mut spill {
                     Some((_, file)) => {
                         all.entries += 1;
@@ -140,12 +144,12 @@ impl Making<'_> {
         let mut bytes = 0;
         for (slot, part) in self.split(path, part)?.into_iter().enumerate() {
             let own = part.bytes;
-            if bytes + own > CHUNK_BYTES as u64 && !run.is_empty() {
+            if bytes + own > self.chunk_bytes && !run.is_empty() {
                 let first = slot - run.len();
                 self.chunk(path, first, std::mem::take(&mut run))?;
                 bytes = 0;
             }
-            if own > CHUNK_BYTES as u64 && part.entries > 1 {
+            if own > self.chunk_bytes && part.entries > 1 {
                 self.chunks(&path.below(slot as u8), part)?;
             } else {
                 bytes += own;
@@ -179,7 +183,7 @@ impl Making<'_> {
         }
         let entries = entries.into_iter().map(|entry| entry.row).collect();
         let bytes = codec::encode(&StateChunk { pages, slots, entries });
-        (self.pace)(bytes.len());
+        self.handled(bytes.len())?;
         // What others could not use must not lie here as a snapshot.
         if let Err(fault) = StateChunk::verify(self.root, from, &bytes) {
             let what = format!("a chunk made of its state does not prove itself: {fault}");
@@ -230,14 +234,23 @@ impl Making<'_> {
                 part.bytes += encoded(&row);
                 write_row(file, &row)?;
             }
-            (self.pace)(row.0.len() + row.1.len());
-            Ok(())
+            match (self.pace)(row.0.len() + row.1.len()) {
+                true => Ok(()),
+                false => Err(io::Error::other(GIVEN_UP)),
+            }
         };
         let dealt = read_rows(&file, part.entries, &mut deal);
         dealt
             .and_then(|()| files.iter_mut().try_for_each(Write::flush))
             .map_err(|why| self.failed(&why))?;
         Ok(parts)
+    }
+
+    fn handled(&mut self, bytes: usize) -> Result<(), LedgerError> {
+        match (self.pace)(bytes) {
+            true => Ok(()),
+            false => Err(self.failed(&io::Error::other(GIVEN_UP))),
+        }
     }
 
     fn failed(&self, why: &io::Error) -> LedgerError {

@@ -14,7 +14,7 @@ mod making;
 mod shelf;
 
 use daruma_store::{Snapshot, Store};
-use daruma_types::{Checkpoint, Hash, Height};
+use daruma_types::{Checkpoint, Hash, Height, limits::CHUNK_BYTES};
 
 pub use chunk::{CHUNK_BYTES_MAX, ChunkFault};
 pub(crate) use chunk::{Piece, StateChunk};
@@ -52,22 +52,28 @@ impl<'a> HeldState<'a> {
         self.head.statement.height
     }
 
-    /// Writes the chunks to a new snapshot, which is to be finished with a checkpoint of this height.
-    /// `pace` is told of bytes that were handled, and may take its time.
+    /// Writes the chunks, of up to `chunk_bytes` or else of one entry, to a new snapshot, which is to be
+    /// finished with a checkpoint of this height. Replicas that are to serve each other's chunks make them
+    /// of one size: [`daruma_types::limits::CHUNK_BYTES`], which is also the most there may be.
+    /// `pace` is told of bytes that were handled, and may take its time; where it says false, that is the
+    /// end.
     ///
     /// # Errors
     /// [`LedgerError::Damaged`] if state and tree are not those of the head;
-    /// [`LedgerError::Snapshot`] if the shelf has no room.
+    /// [`LedgerError::Snapshot`] if the shelf has no room, or `pace` said false.
     pub fn write(
         self,
         shelf: &dyn SnapshotShelf,
-        pace: &mut dyn FnMut(usize),
+        chunk_bytes: usize,
+        pace: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Box<dyn SnapshotWriter>, LedgerError> {
         let height = self.height();
         let mut writer = shelf.begin(height)?;
         let root = self.head.statement.state_root;
         let state = self.state.as_ref();
-        Making { height, root, state, writer: writer.as_mut(), pace, scratches: 0 }.run()?;
+        let chunk_bytes = chunk_bytes.min(CHUNK_BYTES) as u64;
+        let writer_of = writer.as_mut();
+        Making { height, root, state, writer: writer_of, chunk_bytes, pace, scratches: 0 }.run()?;
         Ok(writer)
     }
 }

@@ -114,6 +114,8 @@ pub enum Fault {
         /// Decides the values.
         values: u32,
     },
+    /// Its disk is lost, with what is in memory: it starts again with nothing. No schedule draws it.
+    LoseDisk(#[serde(with = "word")] ReplicaId),
     /// Everything heals.
     Calm,
 }
@@ -128,6 +130,7 @@ impl Fault {
             Self::Mutate { from, to } => vec![*from, *to],
             Self::Crash { replica, .. }
             | Self::Start(replica)
+            | Self::LoseDisk(replica)
             | Self::Pause { replica, .. }
             | Self::ClockJump { replica, .. }
             | Self::TickLength { replica, .. }
@@ -155,6 +158,7 @@ impl Fault {
             Self::Timers { .. } => "timers",
             Self::Disk { .. } => "disk",
             Self::Memory { .. } => "memory",
+            Self::LoseDisk(_) => "lose disk",
             Self::Calm => "calm",
         }
     }
@@ -220,6 +224,7 @@ impl core::fmt::Display for Fault {
             Self::Memory { replica, .. } => {
                 write!(f, "{replica}'s memory gets arbitrary values")
             }
+            Self::LoseDisk(replica) => write!(f, "{replica} loses its disk"),
             Self::Calm => f.write_str("calm: everything heals"),
         }
     }

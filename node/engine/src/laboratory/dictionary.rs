@@ -49,6 +49,9 @@ impl Dictionary {
             | Message::TokenReturn { .. }
             | Message::Want(_)
             | Message::Fetch { .. }
+            | Message::SnapshotOffer(_)
+            | Message::SnapshotWant { .. }
+            | Message::SnapshotChunk { .. }
             | Message::StateCertificates(_) => {}
             Message::Coordination(said) => {
                 keep(&mut self.places, said.own);

@@ -2,7 +2,7 @@
 //! follows them is done.
 
 use daruma_engine::{Effect, Observation};
-use daruma_ledger::{Depth, LedgerReader};
+use daruma_ledger::{Depth, LedgerError, LedgerReader};
 use daruma_store::Store;
 use daruma_types::{
     Adoption, CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard,
@@ -140,6 +140,7 @@ impl World<'_> {
                 {
                     self.broken((Invariant::Refused, error.to_string()));
                 }
+                self.finish_snapshot(replica);
                 if self.replicas[replica].correct {
                     match self.checkers.answered(self.replicas[replica].id, &certificate) {
                         Ok(confirmed) => self.confirmed(&confirmed),
@@ -188,6 +189,8 @@ impl World<'_> {
         let Some(block) = running.decided.pop_front() else { return };
         let executed = match running.ledger.execute(&block) {
             Ok(executed) => executed,
+            // The engine asks for blocks all the time, and gets some that are no use yet.
+            Err(LedgerError::Restoring { .. }) => return self.execute_next(replica),
             Err(error) => {
                 let again = certified_before(&running.reader, &block);
                 let repaired = transient
@@ -214,6 +217,7 @@ impl World<'_> {
             let sound = self.checkers.executed(id, &block, statement, &executed.receipts);
             self.check(sound);
         }
+        self.begin_snapshot(replica, statement.height);
         let executed = Box::new((statement, executed.nonces));
         let told = Event::Told { replica, incarnation, executed };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
@@ -270,6 +274,9 @@ impl World<'_> {
     }
 
     fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
+        if self.offer_instead(replica, to, from) {
+            return;
+        }
         let Some(running) = &self.replicas[replica].running else { return };
         let count = (count as usize).min(hard::FETCH_BLOCKS_MAX);
         let blocks = running.reader.certified_blocks(from, count, hard::FETCH_BYTES_MAX);
