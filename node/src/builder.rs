@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use daruma_automaton_api::{BadParameters, DynAutomaton, serde_json::Value};
 use daruma_chainspec::ChainSpec;
-use daruma_driver::{Driver, DriverError, DriverParts, tell_repairs};
+use daruma_driver::{Driver, DriverError, DriverParts, Snapshots, tell_repairs};
 use daruma_engine::{ChainLimits, Context};
 use daruma_host::{Registry, RegistryError};
-use daruma_ledger::{Depth, Ledger, LedgerError};
+use daruma_ledger::{Depth, FolderShelf, Ledger, LedgerError, SnapshotShelf};
 use daruma_network::{Network, NetworkConfig, NetworkError, NetworkSettings, PeerConfig};
 use daruma_rpc_server::{Backend, NodeIdentity, Server, ServerError};
 use daruma_store::{Opened, RocksStore, Salvaged, Store, StoreError, Trust};
@@ -17,10 +17,10 @@ use daruma_types::{Ed25519, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tracing::{info, warn};
 
-use crate::NodeConfig;
 use crate::bridge::{self, Health};
-use crate::config::{ConfigError, Place};
+use crate::config::{ConfigError, Place, SnapshotConfig};
 use crate::keys::{KeyError, SecretSeed};
+use crate::{NodeConfig, snapshots};
 
 /// Clients' transactions on their way from the RPC server to the driver.
 const SUBMISSIONS_MAX: usize = 1024;
@@ -92,6 +92,9 @@ pub enum StartError {
     #[error("a task failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
+
+/// An opened ledger with its store and its snapshots.
+type Opening = (Arc<dyn Store>, Ledger, Arc<dyn SnapshotShelf>);
 
 /// A node in the making.
 pub struct NodeBuilder {
@@ -174,7 +177,7 @@ impl Node {
     /// # Errors
     /// [`StartError`] says what could not be opened.
     pub async fn start(self) -> Result<Running, StartError> {
-        let (store, ledger) = self.open_ledger().await?;
+        let (store, ledger, shelf) = self.open_ledger().await?;
         let (network, events) = Network::start(self.network_config()).await?;
         let listen = network.listen_address();
         let reader = ledger.reader();
@@ -186,6 +189,7 @@ impl Node {
             network: network.clone(),
             events,
             tick: Duration::from_millis(self.config.tick_ms),
+            snapshots: Some(self.snapshots(shelf)),
         })?;
 
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
@@ -236,21 +240,33 @@ impl Node {
         Ok(Running { server, driver, listen })
     }
 
-    async fn open_ledger(&self) -> Result<(Arc<dyn Store>, Ledger), StartError> {
+    /// How this node keeps its snapshots.
+    fn snapshots(&self, shelf: Arc<dyn SnapshotShelf>) -> Snapshots {
+        let SnapshotConfig { every, keep, prune, prune_margin } = self.config.snapshots;
+        Snapshots { shelf, every, keep, prune_margin: prune.then_some(prune_margin) }
+    }
+
+    pub(crate) async fn open_ledger(&self) -> Result<Opening, StartError> {
         let data_dir = &self.config.data_dir;
         std::fs::create_dir_all(data_dir).map_err(|source| StartError::DataFolder {
             path: data_dir.display().to_string(),
             source,
         })?;
         let folder = data_dir.join("ledger");
+        let snapshots = data_dir.join(snapshots::FOLDER);
         let automaton = self.automaton.clone();
         let committee = Arc::new(self.spec.committee());
         let trust = Trust { committee, verifier: Arc::new(Ed25519) };
         let depth = if self.config.check_whole_ledger { Depth::Whole } else { Depth::Recent };
         tokio::task::spawn_blocking(move || {
+            let shelf: Arc<dyn SnapshotShelf> = Arc::new(FolderShelf::open(snapshots)?);
+            let open = |store, depth| {
+                let (automaton, trust) = (automaton.clone(), trust.clone());
+                Ledger::open_with(store, automaton, trust, depth, Arc::clone(&shelf))
+            };
             let (store, opened) = RocksStore::open_any(&folder)?;
             let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
-            let ledger = Ledger::open(store.clone(), automaton.clone(), trust.clone(), depth);
+            let ledger = open(store.clone(), depth);
             let damage = store.file_damage().map(str::to_owned);
             let (store, (ledger, repairs)) = match damage {
                 None => (store, ledger?),
@@ -259,11 +275,11 @@ impl Node {
                     drop((ledger, store));
                     let (store, opened) = RocksStore::salvage(&folder, why)?;
                     let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
-                    (store.clone(), Ledger::open(store, automaton, trust, depth)?)
+                    (store.clone(), open(store, depth)?)
                 }
             };
             tell_repairs(&repairs);
-            Ok((store as Arc<dyn Store>, ledger))
+            Ok((store as Arc<dyn Store>, ledger, shelf))
         })
         .await?
     }

@@ -19,6 +19,7 @@ mod bridge;
 mod builder;
 pub mod config;
 pub mod keys;
+pub mod snapshots;
 
 pub use builder::{BuildError, Node, NodeBuilder, Running, StartError};
 pub use config::NodeConfig;

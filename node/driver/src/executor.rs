@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRepair};
+use daruma_ledger::{
+    Depth, HeadInfo, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf,
+};
 use daruma_network::Network;
 use daruma_store::Store;
 use daruma_types::{
@@ -22,6 +24,7 @@ use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::limits;
 use crate::start::engine_head;
+use crate::syncing::{Shelves, Syncing, Waiting};
 use crate::turn::{LedgerWork, Serving, Work};
 
 /// Everything the executing thread holds.
@@ -35,6 +38,7 @@ pub(crate) struct Executor {
     pub(crate) counters: Arc<Counters>,
     /// Names of the transactions of blocks whose attestations may still come.
     pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
+    pub(crate) syncing: Syncing,
 }
 
 impl Executor {
@@ -43,15 +47,19 @@ impl Executor {
     pub(crate) fn run(mut self) {
         let mut next_telling = Instant::now() + limits::LEDGER_PERIOD;
         loop {
-            match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
+            let next = next_telling.min(self.syncing.next_tick);
+            match self.work.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(LedgerWork::Execute(block)) => self.execute(&block),
                 Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
                 Ok(LedgerWork::Stand) => self.stand(),
                 Ok(LedgerWork::Adopt(blocks, tie)) => self.adopt(&blocks, tie),
                 Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
+                Ok(LedgerWork::Offered(from, checkpoint)) => self.offered(from, checkpoint),
+                Ok(LedgerWork::Chunk(chunk)) => self.chunk(chunk),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.sync_tick();
             if Instant::now() >= next_telling {
                 self.tell_head();
                 next_telling = Instant::now() + limits::LEDGER_PERIOD;
@@ -66,6 +74,8 @@ impl Executor {
         let executed = loop {
             match self.ledger.execute(block) {
                 Ok(executed) => break executed,
+                // The engine asks for blocks all the time, and gets some that are no use yet.
+                Err(LedgerError::Restoring { .. }) => return,
                 Err(refusal) if refusal.refuses_block() => {
                     // The engine's memory is wrong, or was, and it repeats itself. The ledger is right.
                     warn!(%refusal, "a block was not executed");
@@ -87,6 +97,9 @@ impl Executor {
             }
         };
         self.counters.ledger_fails.store(false, Ordering::Relaxed);
+        if let Some(maker) = &self.syncing.maker {
+            maker.executed(executed.statement.height);
+        }
         self.door.executed(&executed.nonces);
         let transactions: Arc<[Hash]> = executed.transactions.into();
         self.unattested.insert(executed.statement.height, transactions.clone());
@@ -104,7 +117,7 @@ impl Executor {
     }
 
     /// Tells where the ledger stands, for an engine that is made anew.
-    fn stand(&self) {
+    pub(crate) fn stand(&self) {
         let head = engine_head(self.ledger.head().clone(), &self.ledger.reader());
         let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
     }
@@ -132,7 +145,7 @@ impl Executor {
     }
 
     /// The ledger is no longer what it was: everybody is told.
-    fn changed(&mut self, from: Height) {
+    pub(crate) fn changed(&mut self, from: Height) {
         let to = self.ledger.head().claim.height;
         self.door.forget();
         self.unattested.clear();
@@ -141,7 +154,7 @@ impl Executor {
     }
 
     /// Repairs what was found damaged on the way. False if the disk does not let it.
-    fn repair(&mut self, damage: &LedgerError) -> bool {
+    pub(crate) fn repair(&mut self, damage: &LedgerError) -> bool {
         warn!(%damage, "the ledger is checked and repaired");
         Counters::count(&self.counters.ledger_repairs);
         match self.ledger.check_again(Depth::Whole) {
@@ -211,9 +224,27 @@ pub fn tell_repairs(repairs: &[LedgerRepair]) {
     }
 }
 
-/// Reads committed blocks for peers that are behind.
-pub(crate) fn serve(servings: &Receiver<Serving>, reader: &LedgerReader, network: &Network) {
-    while let Ok(Serving { to, from, count }) = servings.recv() {
+/// Reads committed blocks, and chunks of snapshots, for peers that are behind.
+pub(crate) fn serve(
+    servings: &Receiver<Serving>,
+    reader: &LedgerReader,
+    network: &Network,
+    shelf: Option<&dyn SnapshotShelf>,
+    waiting: &Waiting,
+) {
+    let shelves = Shelves { shelf, network };
+    while let Ok(serving) = servings.recv() {
+        let (to, from, count) = match serving {
+            Serving::Blocks { to, from, count } => (to, from, count),
+            Serving::Chunk { to, height, from } => {
+                waiting.end(to);
+                shelves.send_chunk(to, height, from);
+                continue;
+            }
+        };
+        if shelves.offer(to, from, reader) {
+            continue;
+        }
         let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
         match reader.certified_blocks(from, count, wire::FETCH_BYTES_MAX) {
             Ok(blocks) if blocks.is_empty() => {}

@@ -20,12 +20,15 @@ mod executor;
 mod intake;
 pub mod limits;
 mod rebuilding;
+mod snapshots;
 mod start;
+mod syncing;
 mod turn;
 
 pub use door::Refused;
 pub use event::{Counters, DriverEvent};
 pub use executor::tell_repairs;
+pub use snapshots::Snapshots;
 pub use start::{Driver, DriverParts};
 
 use daruma_ledger::LedgerError;

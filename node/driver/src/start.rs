@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Engine, EngineHead, RECENT_STATEMENTS_MAX, Status};
+use daruma_engine::{Context, Engine, EngineHead, RECENT_STATEMENTS_MAX, StateSync, Status};
 use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
 use daruma_network::{Events, Network};
 use daruma_store::{CleanJournal, Store};
@@ -17,8 +18,10 @@ use tracing::{error, warn};
 use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::executor::{Executor, serve};
-use crate::intake::Intake;
+use crate::intake::{Intake, SyncRoutes};
 use crate::rebuilding::Rebuilding;
+use crate::snapshots::{Maker, Making, Snapshots};
+use crate::syncing::{Awaited, Syncing, Waiting};
 use crate::turn::{EngineThread, Work, trust_of};
 use crate::{DriverError, Submission, limits};
 
@@ -38,6 +41,8 @@ pub struct DriverParts {
     pub events: Events,
     /// Time from one tick of the engine to the next.
     pub tick: Duration,
+    /// How snapshots are kept; without it none are made or given out, but one may be fetched.
+    pub snapshots: Option<Snapshots>,
 }
 
 /// A running driver.
@@ -89,7 +94,8 @@ impl Driver {
     /// # Errors
     /// [`DriverError`] if the journal cannot be read or a thread not be started.
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
-        let DriverParts { context, store, ledger, automaton, network, events, tick } = parts;
+        let DriverParts { context, store, ledger, automaton, network, events, tick, snapshots } =
+            parts;
         let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
         for (fault, rows) in dropped {
             warn!(rows, "the journal held {}: dropped", fault.name());
@@ -107,7 +113,39 @@ impl Driver {
         let (status_sender, status) = watch::channel(Arc::new(engine.status()));
         let (events_sender, _) = broadcast::channel(limits::EVENTS_MAX);
         let counters = Arc::new(Counters::default());
+        let (ends_sender, ends) = channel();
+        let (awaited, waiting) = (Awaited::default(), Waiting::default());
+        let shelf = snapshots.as_ref().map(|snapshots| Arc::clone(&snapshots.shelf));
+        let maker = match &snapshots {
+            Some(snapshots) => {
+                let making = (snapshots.clone(), store.clone(), reader.clone());
+                Some(start_making(making, &ends_sender)?)
+            }
+            None => None,
+        };
+        let syncing = Syncing {
+            sync: StateSync::new(context.own, context.thresholds(), limits::SNAPSHOT_LEAP),
+            network: network.clone(),
+            awaited: awaited.clone(),
+            snapshots,
+            maker,
+            next_tick: Instant::now(),
+            pruned_for: None,
+            pruning: true,
+        };
 
+        let intake = Intake {
+            door: door.clone(),
+            engine: work_sender.clone(),
+            network: network.clone(),
+            counters: counters.clone(),
+            sync: Some(SyncRoutes {
+                ledger: ledger_sender.clone(),
+                servings: servings_sender.clone(),
+                awaited,
+                waiting: waiting.clone(),
+            }),
+        };
         let engine_thread = EngineThread {
             engine,
             context,
@@ -125,19 +163,13 @@ impl Driver {
             ledger,
             work: ledger_work,
             engine: work_sender.clone(),
-            door: door.clone(),
+            door,
             store,
             events: events_sender.clone(),
             counters: counters.clone(),
             unattested: BTreeMap::new(),
+            syncing,
         };
-        let intake = Intake {
-            door,
-            engine: work_sender.clone(),
-            network: network.clone(),
-            counters: counters.clone(),
-        };
-        let (ends_sender, ends) = channel();
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
         thread("executor", &ends_sender, move || {
             executor.run();
@@ -145,7 +177,7 @@ impl Driver {
         })?;
         let serving_network = network.clone();
         thread("serving", &ends_sender, move || {
-            serve(&servings, &reader, &serving_network);
+            serve(&servings, &reader, &serving_network, shelf.as_deref(), &waiting);
             Ok(())
         })?;
         start_intake(&intake, events, submissions, &ends_sender)?;
@@ -211,6 +243,22 @@ impl Driver {
     }
 }
 
+/// Starts the thread that makes snapshots.
+fn start_making(
+    (snapshots, store, reader): (Snapshots, Arc<dyn Store>, LedgerReader),
+    ends: &Sender<End>,
+) -> Result<Maker, DriverError> {
+    // No queue: one that is due while another is made is left out.
+    let (make, makes) = sync_channel(0);
+    let (every, stopped) = (snapshots.every, Arc::new(AtomicBool::new(false)));
+    let making = Making { snapshots, store, reader, stopped: Arc::clone(&stopped) };
+    thread("snapshots", ends, move || {
+        making.run(&makes);
+        Ok(())
+    })?;
+    Ok(Maker { every, make, stopped })
+}
+
 fn start_intake(
     intake: &Intake,
     events: Events,
@@ -232,7 +280,7 @@ fn start_intake(
         dispatcher.dispatch(events, &checkers);
         Ok(())
     })?;
-    let submitter = intake.clone();
+    let submitter = Intake { sync: None, ..intake.clone() };
     thread("submit", ends, move || {
         submitter.check_submissions(submissions);
         Ok(())

@@ -15,8 +15,8 @@ use daruma_engine::{
 use daruma_network::Network;
 use daruma_store::{Store, StoreError, Trust};
 use daruma_types::{
-    CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId, StateCertificate, Transaction,
-    codec,
+    CertifiedBlock, Checkpoint, Hash, Height, Message, Promise, PublicKey, ReplicaId,
+    StateCertificate, Transaction, codec,
 };
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -25,6 +25,7 @@ use crate::door::Refused;
 use crate::event::Counters;
 use crate::limits;
 use crate::rebuilding::{Cause, Rebuilding};
+use crate::syncing::Chunk;
 use crate::{Answer, DriverError};
 
 /// What the engine's thread is given.
@@ -52,14 +53,19 @@ pub(crate) enum LedgerWork {
     Adopt(Vec<CertifiedBlock>, bool),
     /// Say where the ledger stands once all of this is done.
     Stand,
+    /// A peer offers this snapshot.
+    Offered(ReplicaId, Box<Checkpoint>),
+    /// A chunk of a snapshot came.
+    Chunk(Chunk),
 }
 
-/// A peer's request for committed blocks.
+/// What a peer asks for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Serving {
-    pub(crate) to: ReplicaId,
-    pub(crate) from: Height,
-    pub(crate) count: u32,
+pub(crate) enum Serving {
+    /// Committed blocks.
+    Blocks { to: ReplicaId, from: Height, count: u32 },
+    /// A chunk of a snapshot.
+    Chunk { to: ReplicaId, height: Height, from: Hash },
 }
 
 /// Everything the engine's thread holds.
@@ -280,7 +286,7 @@ impl EngineThread {
                 Effect::LookUpNonces(clients) => turn.look_ups.push(clients),
                 Effect::Adopt { blocks, tie } => turn.adoptions.push((blocks, tie)),
                 Effect::ServeBlocks { to, from, count } => {
-                    turn.servings.push(Serving { to, from, count });
+                    turn.servings.push(Serving::Blocks { to, from, count });
                 }
                 Effect::Pooled(_) => {}
                 Effect::Observed(observation) => self.observe(&observation),

@@ -10,6 +10,7 @@ mod query;
 mod run;
 #[cfg(feature = "simulate")]
 mod simulate;
+mod snapshot;
 mod status;
 mod stop;
 mod tx;
@@ -48,6 +49,9 @@ enum Command {
     Query(query::Arguments),
     /// Show where the replicas stand.
     Status(status::Arguments),
+    /// Make, list or check snapshots of a replica's state.
+    #[command(subcommand)]
+    Snapshot(snapshot::Arguments),
     /// Search for a fault in simulated networks.
     #[cfg(feature = "simulate")]
     Simulate(simulate::Arguments),
@@ -69,6 +73,7 @@ impl Cli {
             Command::Tx(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Query(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Status(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Snapshot(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
             Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }
