@@ -16,10 +16,18 @@
 //! pending_per_client_max = 4096
 //! pending_bytes_max = 33554432
 //!
+//! [snapshots]                             # optional: without it no state sync, see docs/state-sync.md
+//! every = 0                               # blocks from one to the next; 0 makes none
+//! keep = 2
+//! prune = false                           # remove old blocks' bodies
+//! prune_margin = 10000                    # but not of so many below the lowest snapshot
+//!
 //! [log]                                   # optional
 //! level = "info"                          # error, warn, info, debug or trace
 //! format = "text"                         # or json
 //! ```
+
+mod snapshots;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,6 +37,8 @@ use daruma_chainspec::ChainSpec;
 use daruma_engine::LocalLimits;
 use daruma_types::ReplicaId;
 use serde::Deserialize;
+use snapshots::FileSnapshots;
+pub use snapshots::{KEEP_MAX, PRUNE_MARGIN_DEFAULT, SnapshotConfig};
 
 /// Bytes of a node.toml that are read: it has a dozen lines.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -77,6 +87,8 @@ pub struct NodeConfig {
     pub check_whole_ledger: bool,
     /// Bounds of the pending transactions.
     pub pool: PoolConfig,
+    /// Snapshots of the state; without this part none are made, given out or fetched.
+    pub snapshots: Option<SnapshotConfig>,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -219,6 +231,7 @@ struct FileConfig {
     check_whole_ledger: bool,
     #[serde(default)]
     pool: FilePool,
+    snapshots: Option<FileSnapshots>,
     #[serde(default)]
     log: FileLog,
 }
@@ -260,6 +273,7 @@ impl NodeConfig {
             tick_ms: TICK_MS_DEFAULT,
             check_whole_ledger: false,
             pool: PoolConfig::default(),
+            snapshots: None,
             log: LogConfig::default(),
         }
     }
@@ -308,6 +322,7 @@ impl NodeConfig {
                     .unwrap_or(per_client.min(pending_max)),
                 pending_bytes_max: file.pool.pending_bytes_max.unwrap_or(pool.pending_bytes_max),
             },
+            snapshots: file.snapshots.map(SnapshotConfig::from),
             log: LogConfig { level: file.log.level, format: file.log.format },
         };
         config.check_ranges()?;
@@ -344,6 +359,9 @@ impl NodeConfig {
         let (per_client, all) = (self.pool.pending_per_client_max, self.pool.pending_max);
         range("pool.pending_per_client_max", per_client, 1, all)?;
         range("pool.pending_bytes_max", self.pool.pending_bytes_max, 1, PENDING_BYTES_MAX)?;
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.check()?;
+        }
         range("rpc_allowed_hosts", self.rpc_allowed_hosts.len(), 0, ALLOWED_HOSTS_MAX)?;
         if self.key_file == self.transport_key_file {
             let found = self.key_file.display().to_string();

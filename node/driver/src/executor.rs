@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{Depth, Ledger, LedgerError, LedgerReader, LedgerRepair};
+use daruma_ledger::{Depth, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf};
 use daruma_network::Network;
 use daruma_store::{Heal, HealComponent, Store};
 use daruma_types::{
@@ -23,6 +23,7 @@ use crate::event::{Counters, DriverEvent};
 use crate::healing::{HealNotes, heals_of_ledger, now_ms};
 use crate::limits;
 use crate::start::engine_head;
+use crate::syncing::{Shelves, Syncing, Waiting};
 use crate::turn::{LedgerWork, Serving, Work};
 
 /// Everything the executing thread holds.
@@ -37,6 +38,7 @@ pub(crate) struct Executor {
     pub(crate) heals: HealNotes,
     /// Names of the transactions of blocks whose attestations may still come.
     pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
+    pub(crate) syncing: Syncing,
 }
 
 impl Executor {
@@ -45,7 +47,8 @@ impl Executor {
     pub(crate) fn run(mut self) {
         let mut next_telling = Instant::now() + limits::LEDGER_PERIOD;
         loop {
-            match self.work.recv_timeout(next_telling.saturating_duration_since(Instant::now())) {
+            let next = next_telling.min(self.syncing.next_tick);
+            match self.work.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(LedgerWork::Execute(block)) => self.execute(&block),
                 Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
                 Ok(LedgerWork::Stand) => self.stand(),
@@ -53,9 +56,12 @@ impl Executor {
                 Ok(LedgerWork::Check(height)) => self.check(height),
                 Ok(LedgerWork::Mend(block)) => self.mend(&block),
                 Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
+                Ok(LedgerWork::Offered(from, checkpoint)) => self.offered(from, checkpoint),
+                Ok(LedgerWork::Chunk(chunk)) => self.chunk(chunk),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.sync_tick();
             if Instant::now() >= next_telling {
                 self.tell_head();
                 next_telling = Instant::now() + limits::LEDGER_PERIOD;
@@ -70,6 +76,8 @@ impl Executor {
         let executed = loop {
             match self.ledger.execute(block) {
                 Ok(executed) => break executed,
+                // The engine asks for blocks all the time, and gets some that are no use yet.
+                Err(LedgerError::Restoring { .. }) => return,
                 Err(refusal) if refusal.refuses_block() => {
                     // The engine's memory is wrong, or was, and it repeats itself. The ledger is right.
                     warn!(%refusal, "a block was not executed");
@@ -100,6 +108,9 @@ impl Executor {
             let heal = Heal::new(now_ms(), HealComponent::Disk, cause, done);
             self.heals.note("ledger resumed", vec![heal]);
         }
+        if let Some(maker) = &self.syncing.maker {
+            maker.executed(executed.statement.height);
+        }
         self.door.executed(&executed.nonces);
         let transactions: Arc<[Hash]> = executed.transactions.into();
         self.unattested.insert(executed.statement.height, transactions.clone());
@@ -117,9 +128,16 @@ impl Executor {
     }
 
     /// Tells where the ledger stands, for an engine that is made anew.
-    fn stand(&self) {
+    pub(crate) fn stand(&self) {
+        self.note_restoring();
         let head = engine_head(&self.ledger);
         let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
+    }
+
+    /// For the node's health.
+    fn note_restoring(&self) {
+        let restoring = self.ledger.restoring().is_some();
+        self.counters.restoring.store(restoring, Ordering::Relaxed);
     }
 
     /// Compares another chain's blocks with our own, and gives up our own where they part if the
@@ -190,7 +208,7 @@ impl Executor {
     }
 
     /// The ledger is no longer what it was: everybody is told.
-    fn changed(&mut self, from: Height) {
+    pub(crate) fn changed(&mut self, from: Height) {
         let to = self.ledger.head().claim.height;
         self.door.forget();
         self.unattested.clear();
@@ -199,7 +217,7 @@ impl Executor {
     }
 
     /// Repairs what was found damaged on the way. False if the disk does not let it.
-    fn repair(&mut self, damage: &LedgerError) -> bool {
+    pub(crate) fn repair(&mut self, damage: &LedgerError) -> bool {
         warn!(%damage, "the ledger is checked and repaired");
         Counters::count(&self.counters.ledger_repairs);
         let started = Instant::now();
@@ -281,14 +299,29 @@ pub fn tell_repairs(repairs: &[LedgerRepair]) {
     }
 }
 
-/// Reads committed blocks for peers that are behind. What is found damaged is not sent, and the ledger is told.
+/// Reads committed blocks, and chunks of snapshots, for peers that are behind. What is found damaged is not
+/// sent, and the ledger is told.
 pub(crate) fn serve(
     servings: &Receiver<Serving>,
     reader: &LedgerReader,
     network: &Network,
+    shelf: Option<&dyn SnapshotShelf>,
+    waiting: &Waiting,
     ledger: &SyncSender<LedgerWork>,
 ) {
-    while let Ok(Serving { to, from, count }) = servings.recv() {
+    let shelves = Shelves { shelf, network };
+    while let Ok(serving) = servings.recv() {
+        let (to, from, count) = match serving {
+            Serving::Blocks { to, from, count } => (to, from, count),
+            Serving::Chunk { to, height, from } => {
+                waiting.end(to);
+                shelves.send_chunk(to, height, from);
+                continue;
+            }
+        };
+        if shelves.offer(to, from, reader) {
+            continue;
+        }
         let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
         let read = reader.sound_blocks(from, count, wire::FETCH_BYTES_MAX);
         if let Ok((_, Some(damaged))) = &read {

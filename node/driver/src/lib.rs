@@ -21,13 +21,16 @@ mod healing;
 mod intake;
 pub mod limits;
 mod rebuilding;
+mod snapshots;
 mod start;
+mod syncing;
 mod turn;
 
 pub use door::Refused;
 pub use event::{Counters, DriverEvent};
 pub use executor::tell_repairs;
 pub use healing::{heals_of_ledger, now_ms};
+pub use snapshots::Snapshots;
 pub use start::{Driver, DriverParts};
 
 use daruma_ledger::LedgerError;

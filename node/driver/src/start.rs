@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Engine, EngineHead, Status};
-use daruma_ledger::{HeadInfo, Ledger};
+use daruma_engine::{Context, Engine, EngineHead, StateSync, Status};
+use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
 use daruma_network::{Events, Network};
 use daruma_store::{CleanJournal, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -19,8 +19,10 @@ use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::executor::{Executor, serve};
 use crate::healing::{self, HealNotes, heals_of_journal, now_ms};
-use crate::intake::Intake;
+use crate::intake::{Intake, SyncRoutes};
 use crate::rebuilding::Rebuilding;
+use crate::snapshots::{Maker, Making, Snapshots};
+use crate::syncing::{Awaited, Syncing, Waiting};
 use crate::turn::{EngineThread, Work, trust_of};
 use crate::{DriverError, Submission, limits};
 
@@ -40,6 +42,8 @@ pub struct DriverParts {
     pub events: Events,
     /// Time from one tick of the engine to the next.
     pub tick: Duration,
+    /// How snapshots are kept; without it none are made, given out or fetched.
+    pub snapshots: Option<Snapshots>,
 }
 
 /// A running driver.
@@ -89,7 +93,8 @@ impl Driver {
     /// # Errors
     /// [`DriverError`] if the journal cannot be read or a thread not be started.
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
-        let DriverParts { context, store, ledger, automaton, network, events, tick } = parts;
+        let DriverParts { context, store, ledger, automaton, network, events, tick, snapshots } =
+            parts;
         let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
         let journal_heals = heals_of_journal(&dropped, now_ms());
         for (fault, rows) in dropped {
@@ -109,11 +114,44 @@ impl Driver {
         let (status_sender, status) = watch::channel(Arc::new(engine.status()));
         let (events_sender, _) = broadcast::channel(limits::EVENTS_MAX);
         let counters = Arc::new(Counters::default());
+        counters.restoring.store(ledger.restoring().is_some(), Ordering::Relaxed);
         let (notes_sender, notes) = sync_channel(limits::HEAL_NOTES_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let heals = HealNotes::new(notes_sender, lost.clone());
         heals.note("journal", journal_heals);
+        let (ends_sender, ends) = channel();
+        let (awaited, waiting) = (Awaited::default(), Waiting::default());
+        let shelf = snapshots.as_ref().map(|snapshots| Arc::clone(&snapshots.shelf));
+        let maker = match &snapshots {
+            Some(snapshots) => {
+                let making = (snapshots.clone(), store.clone(), reader.clone());
+                Some(start_making(making, &ends_sender)?)
+            }
+            None => None,
+        };
+        let syncing = Syncing {
+            sync: StateSync::new(context.own, context.thresholds(), limits::SNAPSHOT_LEAP),
+            network: network.clone(),
+            awaited: awaited.clone(),
+            snapshots,
+            maker,
+            next_tick: Instant::now(),
+            pruned_for: None,
+            pruning: true,
+        };
 
+        let intake = Intake {
+            door: door.clone(),
+            engine: work_sender.clone(),
+            network: network.clone(),
+            counters: counters.clone(),
+            sync: shelf.is_some().then(|| SyncRoutes {
+                ledger: ledger_sender.clone(),
+                servings: servings_sender.clone(),
+                awaited,
+                waiting: waiting.clone(),
+            }),
+        };
         let engine_thread = EngineThread {
             engine,
             context,
@@ -138,14 +176,8 @@ impl Driver {
             counters: counters.clone(),
             heals,
             unattested: BTreeMap::new(),
+            syncing,
         };
-        let intake = Intake {
-            door,
-            engine: work_sender.clone(),
-            network: network.clone(),
-            counters: counters.clone(),
-        };
-        let (ends_sender, ends) = channel();
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
         thread("executor", &ends_sender, move || {
             executor.run();
@@ -157,7 +189,7 @@ impl Driver {
         })?;
         let serving_network = network.clone();
         thread("serving", &ends_sender, move || {
-            serve(&servings, &reader, &serving_network, &checks);
+            serve(&servings, &reader, &serving_network, shelf.as_deref(), &waiting, &checks);
             Ok(())
         })?;
         start_intake(&intake, events, submissions, &ends_sender)?;
@@ -223,6 +255,22 @@ impl Driver {
     }
 }
 
+/// Starts the thread that makes snapshots.
+fn start_making(
+    (snapshots, store, reader): (Snapshots, Arc<dyn Store>, LedgerReader),
+    ends: &Sender<End>,
+) -> Result<Maker, DriverError> {
+    // No queue: one that is due while another is made is left out.
+    let (make, makes) = sync_channel(0);
+    let (every, stopped) = (snapshots.every, Arc::new(AtomicBool::new(false)));
+    let making = Making { snapshots, store, reader, stopped: Arc::clone(&stopped) };
+    thread("snapshots", ends, move || {
+        making.run(&makes);
+        Ok(())
+    })?;
+    Ok(Maker { every, make, stopped })
+}
+
 fn start_intake(
     intake: &Intake,
     events: Events,
@@ -244,7 +292,7 @@ fn start_intake(
         dispatcher.dispatch(events, &checkers);
         Ok(())
     })?;
-    let submitter = intake.clone();
+    let submitter = Intake { sync: None, ..intake.clone() };
     thread("submit", ends, move || {
         submitter.check_submissions(submissions);
         Ok(())

@@ -109,7 +109,7 @@ impl Arguments {
     /// What each argument cannot know of the others.
     pub(super) fn check(&self) -> Result<(), CommandError> {
         let seeds = self.seeds.end - self.seeds.start;
-        if self.trace.is_some() && seeds != 1 {
+        if self.trace.is_some() && self.replay.is_none() && seeds != 1 {
             let first = self.seeds.start;
             return Err(CommandError::BadInput(format!(
                 "--trace shows one run, and --seeds names {seeds}: give one, as in --seeds {first}"
