@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use daruma_ledger::{
     Depth, HeldState, Ledger, LedgerError, LedgerRepair, MemoryShelf, Remedy, Restored,
-    SnapshotShelf,
+    SnapshotShelf, audit,
 };
 use daruma_store::{Column, MemoryStore, Store};
 use daruma_types::{CertifiedBlock, Height, Transaction, limits::CHUNK_BYTES};
@@ -78,6 +78,30 @@ fn bodies_and_receipts_go_and_what_proves_the_chain_stays() {
     drop(ledger);
     let (ledger, repairs) = open(&store, &shelf);
     assert_eq!((ledger.head(), repairs), (&head, vec![]));
+}
+
+#[test]
+fn an_audit_takes_neither_pruned_blocks_nor_half_a_snapshot_for_damage_and_finds_a_damaged_base() {
+    let look = |store: &Arc<MemoryStore>| {
+        audit(store.clone(), Arc::new(Script), trust(), true, &mut |_| {}).unwrap()
+    };
+    let Pruned { store, shelf, mut ledger, .. } = pruned();
+    let found = look(&store);
+    assert_eq!((found.findings, found.more), (vec![], 0));
+    assert_eq!(found.head, Some(ledger.head().statement));
+    assert_eq!((found.looked_at["blocks"], found.notes.len()), (13, 2), "{:?}", found.notes);
+    // Whoever serves blocks may ask about a pruned one.
+    assert_eq!(ledger.check_height(Height(3)).unwrap(), vec![]);
+    assert_eq!(ledger.missing(), None);
+
+    let restoring = Arc::new(MemoryStore::new());
+    let (mut half, _) = open(&restoring, &Arc::default());
+    assert!(half.restore(shelf.checkpoint(Height(16)).unwrap().unwrap()).unwrap());
+    let found = look(&restoring);
+    assert_eq!((found.findings, found.notes.len()), (vec![], 1));
+
+    store.damage(Column::Meta, b"base", Some(vec![1]));
+    assert!(look(&store).findings.iter().any(|f| f.row.as_deref() == Some(b"base".as_slice())));
 }
 
 #[test]

@@ -234,6 +234,16 @@ impl World<'_> {
         }
     }
 
+    /// The checkpoints of all snapshots that are kept.
+    pub(super) fn offered_anywhere(&self) -> Vec<Checkpoint> {
+        let shelves = self.replicas.iter().map(|replica| replica.shelf.as_ref());
+        let all = shelves.flat_map(|shelf| {
+            let heights = shelf.heights().unwrap_or_default().into_iter();
+            heights.filter_map(|height| shelf.checkpoint(height).ok().flatten())
+        });
+        all.collect()
+    }
+
     /// A disk and all that was on it is lost, with what was in memory.
     pub(super) fn lose_disk(&mut self, replica: usize) {
         self.crash(replica);
