@@ -37,6 +37,7 @@ mod proof;
 mod pruning;
 mod reader;
 mod restoring;
+mod scrubbing;
 mod snapshot;
 mod tree;
 
@@ -48,6 +49,7 @@ pub use opening::{Audit, Audited, Depth, Finding, LedgerRepair, Remedy, audit};
 pub use proof::{ProofError, TransactionProof};
 pub use reader::{LedgerReader, StateAnswer, StateAt};
 pub use restoring::{Restored, Restoring};
+pub use scrubbing::{Scrubbed, Scrubber, Suspect};
 pub use snapshot::{
     CHUNK_BYTES_MAX, ChunkFault, FolderShelf, HeldState, MemoryShelf, SnapshotShelf, SnapshotSize,
     SnapshotWriter, verify_snapshot,

@@ -52,3 +52,13 @@ pub const PRUNE_AT_ONCE: u64 = 1024;
 
 /// Repairs that an opening tells one by one.
 pub const REPAIRS_TOLD_MAX: usize = 256;
+
+/// Rows that a scrubber reads in one step, and so the longest that it holds a snapshot: some milliseconds.
+pub const SCRUB_ROWS_AT_ONCE: usize = 256;
+
+/// The same of tables whose rows may be as large as a block.
+pub const SCRUB_LARGE_ROWS_AT_ONCE: usize = 16;
+
+/// Leaves of the state tree for which one pass of a scrubber waits for an entry, in about 6 MiB. A larger state is
+/// gone through in several passes for entries that are *missing*; all else is found in each.
+pub const SCRUB_LEAVES_MAX: usize = 131_072;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daruma_chainspec::ChainSpec;
-use daruma_driver::{Counters, DriverEvent, Refused as DriverRefused};
+use daruma_driver::{Counters, DriverEvent, Refused as DriverRefused, Supervisor};
 use daruma_engine::{PoolRefusal, Status};
 use daruma_ledger::LedgerReader;
 use daruma_network::Network;
@@ -103,20 +103,24 @@ pub(crate) async fn status(
     to: watch::Sender<Arc<StatusSnapshot>>,
     view: Health,
 ) {
+    let mut still = false;
     loop {
-        let status = from.borrow_and_update().clone();
-        to.send_replace(Arc::new(view.snapshot(&status)));
-        tokio::time::sleep(STATUS_PERIOD).await;
-        let moved = tokio::time::timeout(STILL_MAX, from.changed()).await;
-        let stopped = matches!(moved, Ok(Err(_)));
-        if stopped || moved.is_err() {
+        let mut snapshot = view.snapshot(&from.borrow_and_update().clone());
+        if still {
             // An old picture must not pass for a healthy one.
-            let mut snapshot = view.snapshot(&from.borrow().clone());
             snapshot.not_ready.push("the engine does not move".into());
-            to.send_replace(Arc::new(snapshot));
         }
-        if stopped || (moved.is_err() && from.changed().await.is_err()) {
-            return;
+        to.send_replace(Arc::new(snapshot));
+        tokio::time::sleep(STATUS_PERIOD).await;
+        match tokio::time::timeout(STILL_MAX, from.changed()).await {
+            Ok(Ok(())) => still = false,
+            Err(_) => still = true,
+            Ok(Err(_)) => {
+                let mut snapshot = view.snapshot(&from.borrow().clone());
+                snapshot.not_ready.push("the engine has stopped".into());
+                to.send_replace(Arc::new(snapshot));
+                return;
+            }
         }
     }
 }
@@ -127,6 +131,7 @@ pub(crate) struct Health {
     pub(crate) spec: Arc<ChainSpec>,
     pub(crate) network: Network,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 impl Health {
@@ -169,6 +174,7 @@ impl Health {
                 .filter_map(|(index, peer)| Some((ReplicaId(index as u16), peer.clone()?)))
                 .collect(),
             turned_away: self.turned_away(),
+            restarts: self.supervisor.restarted(),
         }
     }
 
@@ -205,6 +211,10 @@ impl Health {
         if self.counters.restoring.load(Ordering::Relaxed) {
             reasons
                 .push("a snapshot is being restored: there is no state to read meanwhile".into());
+        }
+        for (thread, time) in self.supervisor.stuck() {
+            let seconds = time.as_secs();
+            reasons.push(format!("the {thread} thread is stuck for {seconds} s"));
         }
         let connected = self.network.peers().iter().filter(|peer| peer.connected).count();
         let needed = self.spec.thresholds().quorum().saturating_sub(1);

@@ -194,6 +194,7 @@ impl Node {
             events,
             tick: Duration::from_millis(self.config.tick_ms),
             snapshots,
+            scrub: self.config.scrub.settings(),
         })?;
 
         let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
@@ -202,7 +203,9 @@ impl Node {
             spec: self.spec.clone(),
             network: network.clone(),
             counters: driver.counters(),
+            supervisor: driver.supervisor(),
         };
+        let scrub = driver.scrub();
         let first = health.snapshot(&driver.status().borrow().clone());
         let (status_sender, status) = watch::channel(Arc::new(first));
         let per_client = self.config.pool.pending_per_client_max;
@@ -230,6 +233,7 @@ impl Node {
                 events: ledger_events,
                 peers: Arc::new(move || bridge::peers(&network)),
                 backup: bridge::backups(&self.config, store, backed_up),
+                scrub: Arc::new(move |pause| crate::scrub::state(&scrub, pause)),
             },
         )
         .await;

@@ -21,12 +21,15 @@
 //! keep = 2
 //! prune = false                           # remove old blocks' bodies
 //! prune_margin = 10000                    # but not of so many below the lowest snapshot
+//! [scrub]                                 # optional: see scrub.rs
+//! rows_per_second = 1000
 //!
 //! [log]                                   # optional
 //! level = "info"                          # error, warn, info, debug or trace
 //! format = "text"                         # or json
 //! ```
 
+mod log;
 mod snapshots;
 
 use std::io;
@@ -36,9 +39,12 @@ use std::path::{Path, PathBuf};
 use daruma_chainspec::ChainSpec;
 use daruma_engine::LocalLimits;
 use daruma_types::ReplicaId;
+pub use log::{LogConfig, LogFormat, LogLevel};
 use serde::Deserialize;
 use snapshots::FileSnapshots;
 pub use snapshots::{KEEP_MAX, PRUNE_MARGIN_DEFAULT, SnapshotConfig};
+
+pub use crate::scrub::ScrubConfig;
 
 /// Bytes of a node.toml that are read: it has a dozen lines.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -89,6 +95,8 @@ pub struct NodeConfig {
     pub pool: PoolConfig,
     /// Snapshots of the state; without this part none are made, given out or fetched.
     pub snapshots: Option<SnapshotConfig>,
+    /// How the ledger is looked through while the node serves.
+    pub scrub: ScrubConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -106,57 +114,6 @@ pub struct PoolConfig {
     /// Bytes of all operations: at least one largest operation of the chain, at most
     /// [`PENDING_BYTES_MAX`], default 32 MiB.
     pub pending_bytes_max: usize,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LogConfig {
-    /// The least important messages that are logged.
-    pub level: LogLevel,
-    /// How they are written.
-    pub format: LogFormat,
-}
-
-/// Importance of a message, the most important first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// What needs someone to act.
-    Error,
-    /// What was unexpected, and dealt with.
-    Warn,
-    /// Starts, stops, view changes, connections.
-    #[default]
-    Info,
-    /// Each decision.
-    Debug,
-    /// Each message.
-    Trace,
-}
-
-impl LogLevel {
-    /// Its name in the file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-/// How log messages are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// A line for people.
-    #[default]
-    Text,
-    /// A JSON object in each line.
-    Json,
 }
 
 /// This replica's place in a chain.
@@ -233,6 +190,8 @@ struct FileConfig {
     pool: FilePool,
     snapshots: Option<FileSnapshots>,
     #[serde(default)]
+    scrub: ScrubConfig,
+    #[serde(default)]
     log: FileLog,
 }
 
@@ -274,6 +233,7 @@ impl NodeConfig {
             check_whole_ledger: false,
             pool: PoolConfig::default(),
             snapshots: None,
+            scrub: ScrubConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -323,6 +283,7 @@ impl NodeConfig {
                 pending_bytes_max: file.pool.pending_bytes_max.unwrap_or(pool.pending_bytes_max),
             },
             snapshots: file.snapshots.map(SnapshotConfig::from),
+            scrub: file.scrub,
             log: LogConfig { level: file.log.level, format: file.log.format },
         };
         config.check_ranges()?;
@@ -362,6 +323,7 @@ impl NodeConfig {
         if let Some(snapshots) = &self.snapshots {
             snapshots.check()?;
         }
+        self.scrub.check()?;
         range("rpc_allowed_hosts", self.rpc_allowed_hosts.len(), 0, ALLOWED_HOSTS_MAX)?;
         if self.key_file == self.transport_key_file {
             let found = self.key_file.display().to_string();
@@ -391,7 +353,7 @@ fn range(name: &'static str, found: usize, min: usize, max: usize) -> Result<(),
     Err(field(name, found.to_string(), format!("{min} to {max}")))
 }
 
-const fn field(field: &'static str, found: String, allowed: String) -> ConfigError {
+pub(crate) const fn field(field: &'static str, found: String, allowed: String) -> ConfigError {
     ConfigError::Field { field, found, allowed }
 }
 

@@ -23,6 +23,7 @@ pub mod config;
 pub mod doctor;
 pub mod keys;
 mod opening;
+mod scrub;
 pub mod snapshots;
 
 pub use builder::{BuildError, Node, NodeBuilder, Running, StartError};

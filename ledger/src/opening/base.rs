@@ -57,7 +57,7 @@ impl Opening {
     }
 
     /// The snapshot that is being restored, as the store says.
-    pub(super) fn noted_restoring(&self) -> Result<Found<Restoring>, LedgerError> {
+    pub(crate) fn noted_restoring(&self) -> Result<Found<Restoring>, LedgerError> {
         let noted = found(self.store().row(Column::Meta, RESTORING))?;
         let noted = noted
             .and_then(|row| codec::decode_stored::<Restoring>(&row).map_err(|why| why.to_string()));
@@ -68,7 +68,7 @@ impl Opening {
     }
 
     /// The base, as the store says.
-    pub(super) fn noted_base(&self) -> Result<Found<Checkpoint>, LedgerError> {
+    pub(crate) fn noted_base(&self) -> Result<Found<Checkpoint>, LedgerError> {
         let noted = found(self.store().row(Column::Meta, BASE))?;
         let noted = noted.and_then(|row| {
             codec::decode_stored::<Checkpoint>(&row).map_err(|why| why.to_string())
@@ -113,7 +113,7 @@ impl Opening {
     }
 
     /// Hash and timestamp of the block at `height`, or of what stands for it.
-    pub(super) fn committed(&self, height: Height) -> Result<Found<(Hash, u64)>, LedgerError> {
+    pub(crate) fn committed(&self, height: Height) -> Result<Found<(Hash, u64)>, LedgerError> {
         if let Some(Checkpoint { header, certificate, .. }) = self.ledger.base_at(height) {
             return Ok(Ok((certificate.hash, header.timestamp_ms)));
         }

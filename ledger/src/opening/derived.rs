@@ -47,7 +47,7 @@ impl Opening {
 
     /// Statement and receipts of a block, checked against each other and, where `f+1` replicas attest
     /// the statement, against them.
-    pub(super) fn results(
+    pub(crate) fn results(
         &self,
         block: &Block,
     ) -> Result<Result<(), (Column, String)>, LedgerError> {
@@ -74,7 +74,7 @@ impl Opening {
     }
 
     /// What `f+1` replicas attest of this height, as far as it is kept.
-    pub(super) fn attested(&self, height: Height) -> Result<Option<Statement>, LedgerError> {
+    pub(crate) fn attested(&self, height: Height) -> Result<Option<Statement>, LedgerError> {
         let Ok(certificate) = found(self.store().state_certificate(height))? else {
             return Ok(None);
         };
@@ -87,7 +87,7 @@ impl Opening {
     }
 
     /// Attestations that do not verify are removed: they can be had again.
-    pub(super) fn check_state_certificate(&mut self, height: Height) -> Result<(), LedgerError> {
+    pub(crate) fn check_state_certificate(&mut self, height: Height) -> Result<(), LedgerError> {
         let held = self.store().row(Column::Attestations, &key(height));
         if found(held)?.is_err() || self.attested(height)?.is_some() {
             return Ok(());
@@ -131,7 +131,7 @@ impl Opening {
 
     /// How many of a block's transactions stand in it first, and what is wrong with the rows by which it
     /// and they are found by their names.
-    pub(super) fn index(
+    pub(crate) fn index(
         &self,
         block: &Block,
     ) -> Result<(u64, Vec<(Column, Hash, String)>), LedgerError> {
@@ -161,7 +161,12 @@ impl Opening {
     }
 
     /// Whether a transaction of this name stands at `location`, in a block up to `block`.
-    fn stands(&self, name: &Hash, location: Location, block: &Block) -> Result<bool, LedgerError> {
+    pub(crate) fn stands(
+        &self,
+        name: &Hash,
+        location: Location,
+        block: &Block,
+    ) -> Result<bool, LedgerError> {
         let Location { height, index } = location;
         let is = |block: &Block| {
             let transaction = block.transactions.get(index as usize);

@@ -94,7 +94,7 @@ pub struct LedgerRepair {
 
 /// Which row a repair is about.
 #[derive(Debug, Clone, Copy)]
-enum Concerned<'a> {
+pub(crate) enum Concerned<'a> {
     /// The one of this key.
     Row(&'a [u8]),
     /// The table as a whole.
@@ -105,10 +105,10 @@ enum Concerned<'a> {
 const ROWS_AT_ONCE: usize = 1024;
 
 /// An opening under way.
-struct Opening {
-    ledger: Ledger,
+pub(crate) struct Opening {
+    pub(crate) ledger: Ledger,
     depth: Depth,
-    repairs: Vec<LedgerRepair>,
+    pub(crate) repairs: Vec<LedgerRepair>,
 }
 
 /// A row as it was found: what it says, or what is wrong with it.
@@ -131,7 +131,7 @@ pub(crate) const fn key(height: Height) -> [u8; 8] {
     height.0.to_be_bytes()
 }
 
-fn height_of(key: &[u8]) -> Option<Height> {
+pub(crate) fn height_of(key: &[u8]) -> Option<Height> {
     Some(Height(u64::from_be_bytes(key.try_into().ok()?)))
 }
 
@@ -160,13 +160,33 @@ pub(crate) fn open(
     Ok((opening.ledger, opening.repairs))
 }
 
+impl Ledger {
+    /// Something to look at this ledger's store with.
+    pub(crate) fn look(&self) -> Opening {
+        let Self { store, automaton, trust, head, base, restoring, .. } = self;
+        let ledger = Self {
+            store: Arc::clone(store),
+            automaton: Arc::clone(automaton),
+            trust: trust.clone(),
+            head: head.clone(),
+            recent: VecDeque::new(),
+            missing: BTreeSet::new(),
+            tree: StateTree::new(),
+            shelf: None,
+            base: base.clone(),
+            restoring: restoring.clone(),
+        };
+        Opening { ledger, depth: Depth::Recent, repairs: Vec::new() }
+    }
+}
+
 impl Opening {
-    fn store(&self) -> &dyn Store {
+    pub(crate) fn store(&self) -> &dyn Store {
         self.ledger.store.as_ref()
     }
 
     /// Notes a repair that is about to be made.
-    fn repaired(
+    pub(crate) fn repaired(
         &mut self,
         height: Height,
         column: Column,
@@ -190,7 +210,7 @@ impl Opening {
     }
 
     /// Says of each repair what it came to.
-    fn see_what_is_there_now(&mut self) {
+    pub(crate) fn see_what_is_there_now(&mut self) {
         let root = self.ledger.head().statement.state_root;
         for mut repair in std::mem::take(&mut self.repairs) {
             repair.after = match (&repair.row, repair.column) {
@@ -231,7 +251,7 @@ impl Opening {
     }
 
     /// The head row, if it names a certified block.
-    fn head_of_row(&self) -> Result<Found<Head>, LedgerError> {
+    pub(crate) fn head_of_row(&self) -> Result<Found<Head>, LedgerError> {
         Ok(match found(self.store().head())? {
             Ok(head) if self.is_certified(head.height, &head.hash)? => Ok(head),
             Ok(head) => Err(format!("names a block at {} that nobody certified", head.height)),
@@ -315,7 +335,7 @@ impl Opening {
     }
 
     /// Whether there is neither a head row nor anything derived, as in a new store.
-    fn nothing_noted(&self) -> Result<bool, LedgerError> {
+    pub(crate) fn nothing_noted(&self) -> Result<bool, LedgerError> {
         if found(self.store().row(Column::Meta, HEAD))? != Err(MISSING.into()) {
             return Ok(false);
         }
@@ -418,6 +438,6 @@ pub(crate) fn quarantine_room(store: &dyn Store) -> Result<usize, LedgerError> {
 }
 
 /// The first key after this one.
-fn after(key: &[u8]) -> Vec<u8> {
+pub(crate) fn after(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }

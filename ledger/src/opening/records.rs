@@ -102,12 +102,12 @@ pub(crate) fn certificate(
 
 impl Opening {
     /// See [`certified`].
-    pub(super) fn certified(&self, height: Height) -> Result<Found<CertifiedBlock>, LedgerError> {
+    pub(crate) fn certified(&self, height: Height) -> Result<Found<CertifiedBlock>, LedgerError> {
         certified(self.store(), &self.ledger.trust, height)
     }
 
     /// See [`block`].
-    pub(super) fn block(&self, height: Height) -> Result<Found<Block>, LedgerError> {
+    pub(crate) fn block(&self, height: Height) -> Result<Found<Block>, LedgerError> {
         block(self.store(), &self.ledger.trust, height)
     }
 
@@ -136,7 +136,7 @@ impl Opening {
     }
 
     /// The hash of the block below `height`, if a certificate tells it.
-    pub(super) fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
+    pub(crate) fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
         match height.previous() {
             Height(0) => Ok(Some(self.ledger.chain().0)),
             below if let Some(base) = self.ledger.base_at(below) => Ok(Some(base.certificate.hash)),

@@ -68,7 +68,7 @@ impl Path {
         half && self.prefix.get(..whole) == key.0.get(..whole)
     }
 
-    /// The least hash below the page.
+    /// The lowest hash of a key that may lie below the page.
     pub(crate) const fn first(&self) -> Hash {
         Hash(self.prefix)
     }

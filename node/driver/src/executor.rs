@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{Depth, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf};
+use daruma_ledger::{
+    Depth, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf, Suspect,
+};
 use daruma_network::Network;
 use daruma_store::{Heal, HealComponent, Store};
 use daruma_types::{
@@ -21,10 +23,12 @@ use tracing::{error, warn};
 use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::healing::{HealNotes, heals_of_ledger, now_ms};
-use crate::limits;
+use crate::scrubbing::ScrubControl;
 use crate::start::engine_head;
+use crate::supervision::{Supervisor, Task};
 use crate::syncing::{Shelves, Syncing, Waiting};
 use crate::turn::{LedgerWork, Serving, Work};
+use crate::{DriverError, limits};
 
 /// Everything the executing thread holds.
 pub(crate) struct Executor {
@@ -39,32 +43,89 @@ pub(crate) struct Executor {
     /// Names of the transactions of blocks whose attestations may still come.
     pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
     pub(crate) syncing: Syncing,
+    pub(crate) scrub: Arc<ScrubControl>,
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 impl Executor {
     /// Executes in order until the engine's thread is gone, and tells the engine where the ledger
     /// stands now and then.
-    pub(crate) fn run(mut self) {
+    ///
+    /// # Errors
+    /// [`DriverError::Panicked`] if it panics too often.
+    pub(crate) fn run(mut self) -> Result<(), DriverError> {
         let mut next_telling = Instant::now() + limits::LEDGER_PERIOD;
+        let mut next_forgetting = Instant::now() + limits::FORGET_PERIOD;
+        let supervisor = Arc::clone(&self.supervisor);
         loop {
+            supervisor.waits(Task::Executor);
             let next = next_telling.min(self.syncing.next_tick);
-            match self.work.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(LedgerWork::Execute(block)) => self.execute(&block),
-                Ok(LedgerWork::Attested(certificate)) => self.attested(certificate),
-                Ok(LedgerWork::Stand) => self.stand(),
-                Ok(LedgerWork::Adopt(blocks, tie)) => self.adopt(&blocks, tie),
-                Ok(LedgerWork::Check(height)) => self.check(height),
-                Ok(LedgerWork::Mend(block)) => self.mend(&block),
-                Ok(LedgerWork::LookUp(clients)) => self.look_up(&clients),
-                Ok(LedgerWork::Offered(from, checkpoint)) => self.offered(from, checkpoint),
-                Ok(LedgerWork::Chunk(chunk)) => self.chunk(chunk),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            let wait = next.saturating_duration_since(Instant::now());
+            let work = match self.work.recv_timeout(wait) {
+                Ok(work) => Some(work),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            supervisor.works(Task::Executor);
+            let done = supervisor.caught(|| {
+                if let Some(work) = work {
+                    self.perform(work);
+                }
+                self.sync_tick();
+                if Instant::now() >= next_telling {
+                    self.tell_head();
+                    next_telling = Instant::now() + limits::LEDGER_PERIOD;
+                }
+                if Instant::now() >= next_forgetting {
+                    self.door.forget_all();
+                    next_forgetting = Instant::now() + limits::FORGET_PERIOD;
+                }
+            });
+            if let Err(why) = done {
+                self.open_again(why)?;
             }
-            self.sync_tick();
-            if Instant::now() >= next_telling {
-                self.tell_head();
-                next_telling = Instant::now() + limits::LEDGER_PERIOD;
+        }
+    }
+
+    fn perform(&mut self, work: LedgerWork) {
+        match work {
+            LedgerWork::Execute(block) => {
+                self.scrub.executing.store(true, Ordering::Relaxed);
+                self.execute(&block);
+                self.scrub.executing.store(false, Ordering::Relaxed);
+            }
+            LedgerWork::Attested(certificate) => self.attested(certificate),
+            LedgerWork::Stand => self.stand(),
+            LedgerWork::Adopt(blocks, tie) => self.adopt(&blocks, tie),
+            LedgerWork::Check(height) => self.check(height),
+            LedgerWork::Settle(suspect) => self.settle(&suspect),
+            LedgerWork::Mend(block) => self.mend(&block),
+            LedgerWork::LookUp(clients) => self.look_up(&clients),
+            LedgerWork::Offered(from, checkpoint) => self.offered(from, checkpoint),
+            LedgerWork::Chunk(chunk) => self.chunk(chunk),
+        }
+    }
+
+    /// After a panic: what the ledger holds in memory may be half changed, and is read from the store again. The
+    /// engine gives the block again that was not executed, as any that it misses.
+    fn open_again(&mut self, mut why: String) -> Result<(), DriverError> {
+        let supervisor = Arc::clone(&self.supervisor);
+        loop {
+            self.scrub.executing.store(false, Ordering::Relaxed);
+            std::thread::sleep(supervisor.restarts(Task::Executor, &why)?);
+            let started = Instant::now();
+            match supervisor.caught(|| self.ledger.check_again(Depth::Recent)) {
+                Ok(Ok(repairs)) => {
+                    tell_repairs(&repairs);
+                    self.heals
+                        .note("ledger", heals_of_ledger(&repairs, now_ms(), started.elapsed()));
+                    self.door.forget();
+                    self.unattested.clear();
+                    self.stand();
+                    return Ok(());
+                }
+                Ok(Err(failed)) => why = failed.to_string(),
+                Err(panic) => why = panic,
             }
         }
     }
@@ -74,6 +135,8 @@ impl Executor {
     fn execute(&mut self, block: &CertifiedBlock) {
         let mut pause = limits::DISK_PAUSE_MIN;
         let executed = loop {
+            // A disk that refuses is told of as that.
+            self.supervisor.works(Task::Executor);
             match self.ledger.execute(block) {
                 Ok(executed) => break executed,
                 // The engine asks for blocks all the time, and gets some that are no use yet.
@@ -168,6 +231,27 @@ impl Executor {
                     self.changed(from);
                 }
             }
+        }
+    }
+
+    /// Looks again at what the scrubber found, and repairs what is wrong.
+    fn settle(&mut self, suspect: &Suspect) {
+        let started = Instant::now();
+        match self.ledger.settle(suspect) {
+            Ok(repairs) if repairs.is_empty() => {}
+            Ok(repairs) => {
+                Counters::count(&self.counters.ledger_repairs);
+                tell_repairs(&repairs);
+                self.scrub.found(repairs.len());
+                let mut heals = heals_of_ledger(&repairs, now_ms(), started.elapsed());
+                for heal in &mut heals {
+                    heal.evidence.push_str(", found by the scrubber");
+                }
+                self.heals.note("scrubbed", heals);
+                self.door.forget();
+                self.tell_head();
+            }
+            Err(failure) => warn!(%failure, ?suspect, "what was found could not be settled"),
         }
     }
 
@@ -305,41 +389,54 @@ pub(crate) fn serve(
     servings: &Receiver<Serving>,
     reader: &LedgerReader,
     network: &Network,
-    shelf: Option<&dyn SnapshotShelf>,
-    waiting: &Waiting,
+    (shelf, waiting): (Option<&dyn SnapshotShelf>, &Waiting),
     ledger: &SyncSender<LedgerWork>,
-) {
+    supervisor: &Supervisor,
+) -> Result<(), DriverError> {
     let shelves = Shelves { shelf, network };
     while let Ok(serving) = servings.recv() {
-        let (to, from, count) = match serving {
-            Serving::Blocks { to, from, count } => (to, from, count),
-            Serving::Chunk { to, height, from } => {
-                waiting.end(to);
-                shelves.send_chunk(to, height, from);
-                continue;
+        if let Serving::Chunk { to, .. } = serving {
+            waiting.end(to);
+        }
+        supervisor.each(Task::Serving, || serve_one(serving, reader, &shelves, ledger))?;
+    }
+    Ok(())
+}
+
+fn serve_one(
+    serving: Serving,
+    reader: &LedgerReader,
+    shelves: &Shelves<'_>,
+    ledger: &SyncSender<LedgerWork>,
+) {
+    let network = shelves.network;
+    let (to, from, count) = match serving {
+        Serving::Blocks { to, from, count } => (to, from, count),
+        Serving::Chunk { to, height, from } => {
+            shelves.send_chunk(to, height, from);
+            return;
+        }
+    };
+    if shelves.offer(to, from, reader) {
+        return;
+    }
+    let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
+    let read = reader.sound_blocks(from, count, wire::FETCH_BYTES_MAX);
+    if let Ok((_, Some(damaged))) = &read {
+        // With a full queue it is found again when somebody asks again.
+        let _full = ledger.try_send(LedgerWork::Check(*damaged));
+    }
+    match read {
+        Ok((blocks, _)) if blocks.is_empty() => {}
+        Ok((blocks, _)) => {
+            let heights = blocks.iter().map(|block| block.certificate.height);
+            // One that is missing or unreadable here, the other replicas have.
+            let attested = heights.filter_map(|h| reader.state_certificate(h).ok().flatten());
+            let attested = Message::StateCertificates(attested.collect());
+            for message in [attested, Message::Blocks(blocks)] {
+                network.send(to, message.lane(), Bytes::from(codec::encode(&message)));
             }
-        };
-        if shelves.offer(to, from, reader) {
-            continue;
         }
-        let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
-        let read = reader.sound_blocks(from, count, wire::FETCH_BYTES_MAX);
-        if let Ok((_, Some(damaged))) = &read {
-            // With a full queue it is found again when somebody asks again.
-            let _full = ledger.try_send(LedgerWork::Check(*damaged));
-        }
-        match read {
-            Ok((blocks, _)) if blocks.is_empty() => {}
-            Ok((blocks, _)) => {
-                let heights = blocks.iter().map(|block| block.certificate.height);
-                // One that is missing or unreadable here, the other replicas have.
-                let attested = heights.filter_map(|h| reader.state_certificate(h).ok().flatten());
-                let attested = Message::StateCertificates(attested.collect());
-                for message in [attested, Message::Blocks(blocks)] {
-                    network.send(to, message.lane(), Bytes::from(codec::encode(&message)));
-                }
-            }
-            Err(failed) => warn!(%failed, %from, "could not read blocks for a peer"),
-        }
+        Err(failed) => warn!(%failed, %from, "could not read blocks for a peer"),
     }
 }

@@ -13,6 +13,7 @@ use daruma_store::{Heal, HealComponent, JournalFault, Store};
 use tracing::warn;
 
 use crate::limits;
+use crate::supervision::Supervisor;
 
 /// Repairs made together, of a kind of which many may come.
 pub(crate) struct Note {
@@ -91,7 +92,12 @@ fn add_up(heals: impl Iterator<Item = Heal>) -> Option<Heal> {
 }
 
 /// Writes notes until nobody is left who makes any.
-pub(crate) fn keep(notes: &Receiver<Note>, lost: &AtomicU64, store: &dyn Store) {
+pub(crate) fn keep(
+    notes: &Receiver<Note>,
+    lost: &AtomicU64,
+    store: &dyn Store,
+    supervisor: &Supervisor,
+) {
     let mut rates = Rates::default();
     // Those that the disk refused.
     let mut waiting: VecDeque<Heal> = VecDeque::new();
@@ -103,6 +109,8 @@ pub(crate) fn keep(notes: &Receiver<Note>, lost: &AtomicU64, store: &dyn Store) 
             Err(RecvTimeoutError::Disconnected) => ends = true,
         }
         waiting.extend(rates.due(Instant::now(), ends));
+        // Each thread's are few by themselves.
+        waiting.extend(supervisor.news());
         let count = lost.swap(0, Ordering::Relaxed);
         if count > 0 {
             let cause = "more was repaired at once than could be noted";
@@ -255,7 +263,7 @@ mod tests {
         (0..all).for_each(|at_ms| healing.note("storm", vec![heal(at_ms)]));
         drop(healing);
         let store = MemoryStore::new();
-        keep(&notes, &lost, &store);
+        keep(&notes, &lost, &store, &Supervisor::default());
         let records = store.heals_before(None, usize::MAX).unwrap();
         let of = |component| records.iter().filter(move |r| r.heal.component == component);
         assert_eq!(of(HealComponent::HealLog).map(|r| r.heal.count).sum::<u64>(), 10);

@@ -12,9 +12,10 @@ use tracing::debug;
 use crate::door::Door;
 use crate::event::Counters;
 use crate::limits;
+use crate::supervision::Task;
 use crate::syncing::{Awaited, Chunk, Waiting};
 use crate::turn::{LedgerWork, Serving, Work};
-use crate::{Answer, Submission};
+use crate::{Answer, DriverError, Submission, Supervisor};
 
 /// A frame and its authenticated sender.
 pub(crate) struct Frame {
@@ -32,6 +33,7 @@ pub(crate) struct Intake {
     pub(crate) counters: Arc<Counters>,
     /// None for what comes from clients: the ledger's threads end with the network.
     pub(crate) sync: Option<SyncRoutes>,
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 /// Where messages of state sync go.
@@ -70,18 +72,26 @@ impl SyncRoutes {
 
 impl Intake {
     /// Takes events from the network until it ends: votes are checked here, bulk by `checkers`.
-    pub(crate) fn dispatch(&self, mut events: Events, checkers: &[SyncSender<Frame>]) {
+    ///
+    /// # Errors
+    /// That it panicked too often.
+    pub(crate) fn dispatch(
+        &self,
+        mut events: Events,
+        checkers: &[SyncSender<Frame>],
+    ) -> Result<(), DriverError> {
         while let Some(event) = events.blocking_recv() {
             let Event::Frame { from, lane, frame: bytes } = event else { continue };
             let frame = Frame { from, lane, bytes };
-            let goes_on = match lane {
+            let goes_on = self.each(Task::Dispatch, || match lane {
                 Lane::Votes => self.take(frame),
                 Lane::Bulk => self.hand_on(frame, checkers),
-            };
+            })?;
             if !goes_on {
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
     fn hand_on(&self, frame: Frame, checkers: &[SyncSender<Frame>]) -> bool {
@@ -99,12 +109,21 @@ impl Intake {
     }
 
     /// Checks bulk messages until the network ends.
-    pub(crate) fn check_bulk(&self, frames: &Receiver<Frame>) {
+    ///
+    /// # Errors
+    /// As for the others: that it panicked too often.
+    pub(crate) fn check_bulk(&self, frames: &Receiver<Frame>) -> Result<(), DriverError> {
         while let Ok(frame) = frames.recv() {
-            if !self.take(frame) {
-                return;
+            if !self.each(Task::Check, || self.take(frame))? {
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Handles one input. A panic costs that one: whoever sent it repeats it. False once the engine is gone.
+    fn each(&self, task: Task, work: impl FnOnce() -> bool) -> Result<bool, DriverError> {
+        Ok(self.supervisor.each(task, work)?.unwrap_or(true))
     }
 
     /// Decodes and admits a frame. False once the engine is gone.
@@ -158,7 +177,7 @@ impl Intake {
     pub(crate) fn check_submissions(
         &self,
         mut submissions: tokio::sync::mpsc::Receiver<Submission>,
-    ) {
+    ) -> Result<(), DriverError> {
         let mut batch = Vec::new();
         while let Some(first) = submissions.blocking_recv() {
             batch.push(first);
@@ -168,10 +187,12 @@ impl Intake {
                     Err(_) => break,
                 }
             }
-            if !self.submit(std::mem::take(&mut batch)) {
-                return;
+            let batch = std::mem::take(&mut batch);
+            if !self.each(Task::Submit, || self.submit(batch))? {
+                break;
             }
         }
+        Ok(())
     }
 
     fn submit(&self, batch: Vec<Submission>) -> bool {

@@ -21,8 +21,10 @@ mod healing;
 mod intake;
 pub mod limits;
 mod rebuilding;
+mod scrubbing;
 mod snapshots;
 mod start;
+mod supervision;
 mod syncing;
 mod turn;
 
@@ -30,8 +32,10 @@ pub use door::Refused;
 pub use event::{Counters, DriverEvent};
 pub use executor::tell_repairs;
 pub use healing::{heals_of_ledger, now_ms};
+pub use scrubbing::{ScrubControl, ScrubProgress, ScrubSettings};
 pub use snapshots::Snapshots;
 pub use start::{Driver, DriverParts};
+pub use supervision::Supervisor;
 
 use daruma_ledger::LedgerError;
 use daruma_store::StoreError;
@@ -63,7 +67,9 @@ pub enum DriverError {
     /// Another part of the driver stopped first.
     #[error("another part of the driver stopped")]
     Stopped,
-    /// A thread panicked: a bug.
-    #[error("the {0} thread panicked")]
+    /// A thread panicked, again and again: a bug.
+    #[error(
+        "the {0} thread panicked too often: start the node again, and report what the log says"
+    )]
     Panicked(&'static str),
 }

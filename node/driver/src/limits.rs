@@ -57,6 +57,11 @@ pub const STATUS_PERIOD: Duration = Duration::from_millis(10);
 /// this time, and one telling costs the check of one certificate.
 pub const LEDGER_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often the door forgets what it looked up in the ledger and which signatures it checked, so that what was
+/// never so is not believed for longer. Then a read for each client that is active, and a check for each
+/// transaction that waits, are done once more.
+pub const FORGET_PERIOD: Duration = Duration::from_secs(30);
+
 /// Times that an engine is made anew at once, within [`REBUILD_WINDOW`], because it was about to
 /// contradict its journal. One transient fault needs one or two; more of them mean that the memory
 /// itself fails.
@@ -106,3 +111,36 @@ pub const HEALS_PER_CHECK_MAX: usize = 16;
 /// How often the heal log's thread looks whether added-up repairs are to be written, or a disk that
 /// refused them takes them now.
 pub const HEAL_TICK: Duration = Duration::from_secs(1);
+
+/// How long the scrubber waits for an execution to end before it looks again.
+pub const SCRUB_YIELD: Duration = Duration::from_millis(5);
+
+/// How often it does so before each step: under a load that never ends it still gets a step in a quarter of a
+/// second, so that a pass ends.
+pub const SCRUB_YIELDS_MAX: u32 = 50;
+
+/// How often a scrubber that is paused, or that waits for room in a queue, looks whether it may go on.
+pub const SCRUB_PAUSED_LOOK: Duration = Duration::from_millis(100);
+
+/// Times that a thread goes on after a panic within [`RESTART_WINDOW`]. One that panics at every input does so in a
+/// few seconds; the process ends then, and what runs it decides.
+pub const RESTARTS_MAX: usize = 5;
+
+/// The time over which [`RESTARTS_MAX`] counts.
+pub const RESTART_WINDOW: Duration = Duration::from_secs(600);
+
+/// The pause before a thread goes on after its first panic; it doubles with each further one.
+pub const RESTART_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The longest such pause.
+pub const RESTART_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long one turn of the engine may take before its thread counts as stuck: many syncs of a slow disk.
+pub const ENGINE_STUCK: Duration = Duration::from_secs(10);
+
+/// How long one block, or one look at a table, may take before the executor counts as stuck. A check of the
+/// whole ledger may take longer, and then it is true that nothing is executed.
+pub const EXECUTOR_STUCK: Duration = Duration::from_secs(30);
+
+/// The same of all other threads, which wait for the engine when it has no room.
+pub const THREAD_STUCK: Duration = Duration::from_secs(30);

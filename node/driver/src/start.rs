@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_engine::{Context, Engine, EngineHead, StateSync, Status};
-use daruma_ledger::{HeadInfo, Ledger, LedgerReader};
+use daruma_ledger::{HeadInfo, Ledger, LedgerReader, Scrubber};
 use daruma_network::{Events, Network};
 use daruma_store::{CleanJournal, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -21,7 +21,9 @@ use crate::executor::{Executor, serve};
 use crate::healing::{self, HealNotes, heals_of_journal, now_ms};
 use crate::intake::{Intake, SyncRoutes};
 use crate::rebuilding::Rebuilding;
+use crate::scrubbing::{ScrubControl, ScrubSettings, Scrubbing};
 use crate::snapshots::{Maker, Making, Snapshots};
+use crate::supervision::{Supervisor, Task};
 use crate::syncing::{Awaited, Syncing, Waiting};
 use crate::turn::{EngineThread, Work, trust_of};
 use crate::{DriverError, Submission, limits};
@@ -44,6 +46,8 @@ pub struct DriverParts {
     pub tick: Duration,
     /// How snapshots are kept; without it none are made, given out or fetched.
     pub snapshots: Option<Snapshots>,
+    /// How the ledger is looked through while the replica serves.
+    pub scrub: ScrubSettings,
 }
 
 /// A running driver.
@@ -53,6 +57,8 @@ pub struct Driver {
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<DriverEvent>,
     counters: Arc<Counters>,
+    scrub: Arc<ScrubControl>,
+    supervisor: Arc<Supervisor>,
     network: Network,
     ended: oneshot::Receiver<Result<(), DriverError>>,
 }
@@ -93,8 +99,17 @@ impl Driver {
     /// # Errors
     /// [`DriverError`] if the journal cannot be read or a thread not be started.
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
-        let DriverParts { context, store, ledger, automaton, network, events, tick, snapshots } =
-            parts;
+        let DriverParts {
+            context,
+            store,
+            ledger,
+            automaton,
+            network,
+            events,
+            tick,
+            snapshots,
+            scrub,
+        } = parts;
         let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
         let journal_heals = heals_of_journal(&dropped, now_ms());
         for (fault, rows) in dropped {
@@ -119,13 +134,23 @@ impl Driver {
         let lost = Arc::new(AtomicU64::new(0));
         let heals = HealNotes::new(notes_sender, lost.clone());
         heals.note("journal", journal_heals);
+        let supervisor = Arc::new(Supervisor::default());
+        let scrub_control = Arc::new(ScrubControl::new(scrub));
+        let (scrubbing_sender, engine_lives) = channel();
+        let scrubbing = Scrubbing {
+            scrubber: Scrubber::new(&ledger),
+            settings: scrub,
+            control: scrub_control.clone(),
+            ledger: ledger_sender.clone(),
+            engine: engine_lives,
+        };
         let (ends_sender, ends) = channel();
         let (awaited, waiting) = (Awaited::default(), Waiting::default());
         let shelf = snapshots.as_ref().map(|snapshots| Arc::clone(&snapshots.shelf));
         let maker = match &snapshots {
             Some(snapshots) => {
                 let making = (snapshots.clone(), store.clone(), reader.clone());
-                Some(start_making(making, &ends_sender)?)
+                Some(start_making(making, &ends_sender, supervisor.clone())?)
             }
             None => None,
         };
@@ -151,6 +176,7 @@ impl Driver {
                 awaited,
                 waiting: waiting.clone(),
             }),
+            supervisor: supervisor.clone(),
         };
         let engine_thread = EngineThread {
             engine,
@@ -165,6 +191,8 @@ impl Driver {
             counters: counters.clone(),
             heals: heals.clone(),
             tick,
+            supervisor: supervisor.clone(),
+            scrubbing: scrubbing_sender,
         };
         let executor = Executor {
             ledger,
@@ -177,21 +205,23 @@ impl Driver {
             heals,
             unattested: BTreeMap::new(),
             syncing,
+            scrub: scrub_control.clone(),
+            supervisor: supervisor.clone(),
         };
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
-        thread("executor", &ends_sender, move || {
-            executor.run();
-            Ok(())
-        })?;
+        thread("executor", &ends_sender, move || executor.run())?;
+        let watched = supervisor.clone();
         thread("healing", &ends_sender, move || {
-            healing::keep(&notes, &lost, store.as_ref());
+            healing::keep(&notes, &lost, store.as_ref(), &watched);
             Ok(())
         })?;
-        let serving_network = network.clone();
+        let (serving_network, serving_supervisor) = (network.clone(), supervisor.clone());
         thread("serving", &ends_sender, move || {
-            serve(&servings, &reader, &serving_network, shelf.as_deref(), &waiting, &checks);
-            Ok(())
+            let (shelf, supervisor) = (shelf.as_deref(), serving_supervisor.as_ref());
+            serve(&servings, &reader, &serving_network, (shelf, &waiting), &checks, supervisor)
         })?;
+        let scrub_supervisor = supervisor.clone();
+        thread("scrub", &ends_sender, move || scrub_until_end(scrubbing, &scrub_supervisor))?;
         start_intake(&intake, events, submissions, &ends_sender)?;
         drop(ends_sender);
         let (ended_sender, ended) = oneshot::channel();
@@ -205,6 +235,8 @@ impl Driver {
             status,
             events: events_sender,
             counters,
+            scrub: scrub_control,
+            supervisor,
             network,
             ended,
         })
@@ -234,6 +266,18 @@ impl Driver {
         self.counters.clone()
     }
 
+    /// How far the scrubber is, and what pauses it.
+    #[must_use]
+    pub fn scrub(&self) -> Arc<ScrubControl> {
+        self.scrub.clone()
+    }
+
+    /// Knows which threads went on after a panic, and which are stuck.
+    #[must_use]
+    pub fn supervisor(&self) -> Arc<Supervisor> {
+        self.supervisor.clone()
+    }
+
     /// Waits until the driver ends by itself, which it does only when it fails.
     ///
     /// # Errors
@@ -259,13 +303,17 @@ impl Driver {
 fn start_making(
     (snapshots, store, reader): (Snapshots, Arc<dyn Store>, LedgerReader),
     ends: &Sender<End>,
+    supervisor: Arc<Supervisor>,
 ) -> Result<Maker, DriverError> {
     // No queue: one that is due while another is made is left out.
     let (make, makes) = sync_channel(0);
     let (every, stopped) = (snapshots.every, Arc::new(AtomicBool::new(false)));
     let making = Making { snapshots, store, reader, stopped: Arc::clone(&stopped) };
     thread("snapshots", ends, move || {
-        making.run(&makes);
+        // A panic costs the snapshot that was being made; the next one is not far.
+        while let Err(why) = supervisor.caught(|| making.run(&makes)) {
+            std::thread::sleep(supervisor.restarts(Task::Snapshots, &why)?);
+        }
         Ok(())
     })?;
     Ok(Maker { every, make, stopped })
@@ -282,21 +330,22 @@ fn start_intake(
         let (sender, frames) = sync_channel(limits::CHECKS_MAX);
         checkers.push(sender);
         let intake = intake.clone();
-        thread("check", ends, move || {
-            intake.check_bulk(&frames);
-            Ok(())
-        })?;
+        thread("check", ends, move || intake.check_bulk(&frames))?;
     }
     let dispatcher = intake.clone();
-    thread("dispatch", ends, move || {
-        dispatcher.dispatch(events, &checkers);
-        Ok(())
-    })?;
+    thread("dispatch", ends, move || dispatcher.dispatch(events, &checkers))?;
     let submitter = Intake { sync: None, ..intake.clone() };
-    thread("submit", ends, move || {
-        submitter.check_submissions(submissions);
-        Ok(())
-    })
+    thread("submit", ends, move || submitter.check_submissions(submissions))
+}
+
+/// Looks through the ledger until the driver ends. After a panic it goes on with its next rows.
+fn scrub_until_end(mut scrubbing: Scrubbing, supervisor: &Supervisor) -> Result<(), DriverError> {
+    loop {
+        match supervisor.caught(|| scrubbing.run()) {
+            Ok(_) => return Ok(()),
+            Err(why) => std::thread::sleep(supervisor.restarts(Task::Scrub, &why)?),
+        }
+    }
 }
 
 /// Waits until the engine and everything that feeds it has ended, or one of them failed. Any end

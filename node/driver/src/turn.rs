@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use daruma_engine::{
     Context, Destination, Effect, Engine, EngineHead, Input, Observation, PoolRefusal, Status,
 };
+use daruma_ledger::Suspect;
 use daruma_network::Network;
 use daruma_store::{Heal, HealComponent, Store, StoreError, Trust};
 use daruma_types::{
@@ -26,6 +27,7 @@ use crate::event::Counters;
 use crate::healing::{HealNotes, kind_of, now_ms};
 use crate::limits;
 use crate::rebuilding::{Cause, Rebuilding};
+use crate::supervision::{Supervisor, Task};
 use crate::syncing::Chunk;
 use crate::{Answer, DriverError};
 
@@ -56,6 +58,8 @@ pub(crate) enum LedgerWork {
     Mend(CertifiedBlock),
     /// Look at the record of this height, which could not be served.
     Check(Height),
+    /// Look again at what the scrubber found.
+    Settle(Suspect),
     /// Say where the ledger stands once all of this is done.
     Stand,
     /// A peer offers this snapshot.
@@ -87,6 +91,10 @@ pub(crate) struct EngineThread {
     pub(crate) counters: Arc<Counters>,
     pub(crate) heals: HealNotes,
     pub(crate) tick: Duration,
+    pub(crate) supervisor: Arc<Supervisor>,
+    /// The scrubber ends with it.
+    #[expect(dead_code, reason = "that it is there is what it says")]
+    pub(crate) scrubbing: Sender<()>,
 }
 
 impl Turn {
@@ -137,16 +145,37 @@ impl EngineThread {
     pub(crate) fn run(mut self, effects: Vec<Effect>) -> Result<(), DriverError> {
         let mut first = Some(effects);
         loop {
-            let ended = self.serve(first.take().unwrap_or_default())?;
-            first = match ended {
-                Ended::Stopped => return Ok(()),
-                Ended::Replaced(head) => Some(self.renew(*head)?),
-                Ended::Failed(cause) => {
-                    let at = self.rebuilding.plan(cause, Instant::now());
-                    let Some(effects) = self.rebuild(at)? else { return Ok(()) };
-                    Some(effects)
+            let supervisor = Arc::clone(&self.supervisor);
+            let effects = first.take().unwrap_or_default();
+            first = match supervisor.caught(|| self.life(effects)) {
+                Ok(Some(effects)) => Some(effects?),
+                Ok(None) => return Ok(()),
+                // Nothing that a turn came to is said before its promises are on disk, so whatever it was
+                // about to say is forgotten, and the journal has all that was said.
+                Err(why) => {
+                    let pause = supervisor.restarts(Task::Engine, &why)?;
+                    let rebuilt = supervisor.caught(|| self.rebuild(Instant::now() + pause));
+                    match rebuilt {
+                        Ok(Ok(Some(effects))) => Some(effects),
+                        Ok(Ok(None)) => return Ok(()),
+                        Ok(Err(failed)) => return Err(failed),
+                        Err(_) => return Err(DriverError::Panicked(Task::Engine.name())),
+                    }
                 }
             };
+        }
+    }
+
+    /// Serves with one engine, and gives the first effects of the next; none if told to stop.
+    fn life(&mut self, effects: Vec<Effect>) -> Option<Result<Vec<Effect>, DriverError>> {
+        match self.serve(effects) {
+            Ok(Ended::Stopped) => None,
+            Ok(Ended::Replaced(head)) => Some(self.renew(*head)),
+            Ok(Ended::Failed(cause)) => {
+                let at = self.rebuilding.plan(cause, Instant::now());
+                self.rebuild(at).transpose()
+            }
+            Err(failed) => Some(Err(failed)),
         }
     }
 
@@ -162,7 +191,10 @@ impl EngineThread {
         loop {
             let wait = next_tick.saturating_duration_since(Instant::now());
             let mut turn = Turn::default();
-            match self.work.recv_timeout(wait) {
+            self.supervisor.waits(Task::Engine);
+            let work = self.work.recv_timeout(wait);
+            self.supervisor.works(Task::Engine);
+            match work {
                 Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Stopped),
                 Ok(work) => {
                     self.handle(work, &mut turn);
@@ -199,6 +231,7 @@ impl EngineThread {
         let mut asked = false;
         let mut at = at;
         loop {
+            self.supervisor.waits(Task::Engine);
             if !asked && Instant::now() >= at {
                 match self.ledger.try_send(LedgerWork::Stand) {
                     Ok(()) => asked = true,

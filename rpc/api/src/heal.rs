@@ -49,6 +49,31 @@ pub struct HealRecordJson {
     pub hash: Hex<Hash>,
 }
 
+/// Answer of `node_scrub`: how far the scrubber is. Numbers count since the node's start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scrub {
+    /// Whether it stands still until it is resumed.
+    pub paused: bool,
+    /// The number of the pass, from 1; of the last one between two.
+    pub pass: Number,
+    /// The table looked at; empty between two passes.
+    pub table: String,
+    /// The height looked at; of other tables than blocks, the height up to which the pass looks.
+    pub height: Number,
+    /// Rows looked at.
+    pub rows: Number,
+    /// Rows looked at in a second, over this pass.
+    pub rows_per_second: Number,
+    /// What was found and repaired.
+    pub findings: Number,
+    /// When the last pass ended, in ms since 1970; absent if none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_pass_ms: Option<Number>,
+    /// How long it took, in ms.
+    pub last_pass_took_ms: Number,
+}
+
 /// Answer of `node_backup`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

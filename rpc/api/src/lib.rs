@@ -19,7 +19,7 @@ pub use block::{BlockJson, BlockTransaction, CertificateJson, HeaderJson};
 pub use chain::{BlockSelector, HeadEvent};
 pub use error::{ErrorData, ErrorKind, RpcFailure};
 pub use form::{Hex, HexForm, Number};
-pub use heal::{Backup, HealLog, HealRecordJson};
+pub use heal::{Backup, HealLog, HealRecordJson, Scrub};
 pub use methods::{
     AppApiClient, AppApiServer, ChainApiClient, ChainApiServer, NodeApiClient, NodeApiServer,
     TxApiClient, TxApiServer,

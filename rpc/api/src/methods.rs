@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     AppInfo, Backup, BlockJson, BlockSelector, CertificateJson, Confirmation, ConsensusState,
     HeadEvent, HeaderJson, HealLog, Health, Hex, MethodList, NodeStatus, Number, Peer, QueryAnswer,
-    Submitted, TransactionJson, TxFound, TxStatus,
+    Scrub, Submitted, TransactionJson, TxFound, TxStatus,
 };
 
 /// Transactions.
@@ -105,6 +105,11 @@ pub trait NodeApi {
     /// Makes a backup of the node's store under `backups` in its data folder.
     #[method(name = "node_backup")]
     async fn backup(&self) -> RpcResult<Backup>;
+
+    /// How far the scrubber is, which looks through the ledger for damage; `true` pauses it before, `false`
+    /// resumes it.
+    #[method(name = "node_scrub")]
+    async fn scrub(&self, pause: Option<bool>) -> RpcResult<Scrub>;
 
     /// Every method of the node.
     #[method(name = "rpc_methods")]

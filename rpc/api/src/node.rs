@@ -6,7 +6,7 @@ use daruma_types::{Hash, PublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Hex, Number};
+use crate::{Hex, Number, Scrub};
 
 /// Answer of `rpc_methods`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,9 @@ pub struct NodeStatus {
     /// When the last of them was written, in ms since 1970; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_heal_ms: Option<Number>,
+    /// How far the scrubber is; absent from older nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<Scrub>,
 }
 
 /// Answer of `node_health`.
@@ -92,6 +95,9 @@ pub struct Health {
     pub ready: bool,
     /// Why not; empty when ready.
     pub reasons: Vec<String>,
+    /// Threads that panicked since the start and went on, and how often each: bugs to be reported.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub restarts: BTreeMap<String, Number>,
 }
 
 /// One entry of `net_peers`.

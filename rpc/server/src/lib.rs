@@ -26,6 +26,6 @@ mod waiters;
 
 pub use seam::{
     Accepted, Backend, BackupMade, BackupRefused, DetectorStatus, LedgerEvent, LinkStatus,
-    NodeIdentity, PeerInfo, Refused, StatusSnapshot, Submission,
+    NodeIdentity, PeerInfo, Refused, ScrubState, StatusSnapshot, Submission,
 };
 pub use server::{Config, Server, ServerError};

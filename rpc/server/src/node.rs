@@ -6,14 +6,14 @@ use daruma_ledger::HealRecord;
 use daruma_rpc_api::{
     Backup, ConsensusState, DetectorState, ErrorKind, HealLog, HealRecordJson, Health, Hex,
     LinkState, MethodList, MonitorState, NodeApiServer, NodeStatus, Number, Peer, PeerStanding,
-    RpcFailure, SlotState,
+    RpcFailure, Scrub, SlotState,
     limits::{HEAL_RECORDS_DEFAULT, HEAL_RECORDS_MAX},
 };
 use daruma_types::{ReplicaId, SignerSet, SlotLine, VStatus, View};
 use jsonrpsee::core::{RpcResult, async_trait};
 
 use crate::context::{Context, Work, ledger_failed};
-use crate::{BackupMade, BackupRefused, PeerInfo, StatusSnapshot};
+use crate::{BackupMade, BackupRefused, PeerInfo, ScrubState, StatusSnapshot};
 
 /// Answers the methods about the node.
 pub(crate) struct NodeMethods(pub(crate) Arc<Context>);
@@ -46,6 +46,7 @@ impl NodeApiServer for NodeMethods {
             pending: status.pending,
             heals: Number(heals),
             last_heal_ms: last_heal.first().map(|record| Number(record.heal.at_ms)),
+            scrub: Some(scrub((backend.scrub)(None))),
         })
     }
 
@@ -151,6 +152,10 @@ impl NodeApiServer for NodeMethods {
         Ok(Backup { path, height, block_hash, state_root, at_ms })
     }
 
+    async fn scrub(&self, pause: Option<bool>) -> RpcResult<Scrub> {
+        Ok(scrub((self.0.backend.scrub)(pause)))
+    }
+
     async fn methods(&self) -> RpcResult<MethodList> {
         Ok(MethodList { methods: self.0.methods.get().cloned().unwrap_or_default() })
     }
@@ -163,13 +168,30 @@ impl Context {
 
     /// Whether the node is well; cheap enough to be asked every second.
     pub(crate) fn health(&self) -> Health {
-        let reasons = self.snapshot().not_ready.clone();
-        Health { live: true, ready: reasons.is_empty(), reasons }
+        let snapshot = self.snapshot();
+        let reasons = snapshot.not_ready.clone();
+        let restarts = snapshot.restarts.iter();
+        let restarts = restarts.map(|(thread, count)| ((*thread).to_owned(), Number(*count)));
+        Health { live: true, ready: reasons.is_empty(), reasons, restarts: restarts.collect() }
     }
 
     fn primary(&self, view: View) -> String {
         let id = self.backend.spec.thresholds().primary(view.0);
         self.backend.spec.replica(id).map_or_else(|| id.to_string(), |r| r.name.clone())
+    }
+}
+
+fn scrub(state: ScrubState) -> Scrub {
+    Scrub {
+        paused: state.paused,
+        pass: Number(state.pass),
+        table: state.table,
+        height: Number(state.height),
+        rows: Number(state.rows),
+        rows_per_second: Number(state.rows_per_second),
+        findings: Number(state.findings),
+        last_pass_ms: state.last_pass_ms.map(Number),
+        last_pass_took_ms: Number(state.last_pass_took_ms),
     }
 }
 

@@ -30,12 +30,37 @@ pub struct Backend {
     pub peers: Arc<dyn Fn() -> Vec<PeerInfo> + Send + Sync>,
     /// Makes a backup of the store, in a place of the node's choice. May block.
     pub backup: Arc<dyn Fn() -> Result<BackupMade, BackupRefused> + Send + Sync>,
+    /// How far the scrubber is; with a value it is paused or resumed before.
+    pub scrub: Arc<dyn Fn(Option<bool>) -> ScrubState + Send + Sync>,
 }
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Backend").field("node", &self.node).finish_non_exhaustive()
     }
+}
+
+/// How far the scrubber is, which looks through the ledger for damage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScrubState {
+    /// Whether it stands still until it is resumed.
+    pub paused: bool,
+    /// The number of the pass since the start, from 1.
+    pub pass: u64,
+    /// The table looked at; empty between two passes.
+    pub table: String,
+    /// The height looked at.
+    pub height: u64,
+    /// Rows looked at since the start.
+    pub rows: u64,
+    /// Rows looked at in a second, over this pass.
+    pub rows_per_second: u64,
+    /// What was found and repaired since the start.
+    pub findings: u64,
+    /// When the last pass ended, in ms since 1970.
+    pub last_pass_ms: Option<u64>,
+    /// How long it took, in ms.
+    pub last_pass_took_ms: u64,
 }
 
 /// A backup that was made.
@@ -199,6 +224,8 @@ pub struct StatusSnapshot {
     pub peers: Vec<(ReplicaId, Summary)>,
     /// What was turned away since the start, by kind.
     pub turned_away: Vec<(&'static str, u64)>,
+    /// Threads that went on after a panic since the start, and how often.
+    pub restarts: Vec<(&'static str, u64)>,
 }
 
 /// The failure detector's counters (DESIGN 4.3).

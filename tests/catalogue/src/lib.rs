@@ -5,11 +5,13 @@
 //! counts of their own.
 
 mod draws;
+mod healing;
 mod links;
 mod oracles;
 mod start;
 
 pub use draws::Draws;
+pub use healing::{Struck, deciding, from_any_state, heals, heals_unasked, load};
 pub use links::{Link, between, neighbours, set_cut, set_weather};
 pub use oracles::{
     Counts, acknowledged, all_executed, all_executed_these, all_in_view, consistent,

@@ -56,7 +56,7 @@ pub use arbitrary::{
 };
 pub use daruma_adversary::{self as adversary, Adversary, Behaviour, Window};
 pub use daruma_engine::laboratory::{Scope, Standing, Values};
-pub use daruma_store::Moment;
+pub use daruma_store::{Class, Column, MemoryStore, Moment};
 pub use disk_faults::DiskFaults;
 pub use fault::{Fault, Pairs, Scheduled};
 pub use fault_kinds::{FaultKind, FaultKinds};

@@ -191,6 +191,21 @@ fn arbitrary_starts_of_the_search_that_once_failed_hold() {
     for (seed, replicas) in [
         // A ledger that refused what was in its queue was given all that waited for each of these blocks.
         (107_546, 4),
+        // Where two chains part was wrong in memory, and believed for ever.
+        (106_703, 4),
+        (109_196, 4),
+        // A replica remembered a summary of its own, and asked itself for blocks.
+        (107_023, 4),
+        // Certificates of lost blocks gave way one by one, each as slowly as the first.
+        (202_708, 4),
+        // A damaged block was served, and refused by whoever had asked.
+        (111_969, 4),
+        // A primary repeated a proposal of its own with an operation that nobody had signed.
+        (400_419, 4),
+        (1_001_817, 4),
+        // A vote that a replica had forgotten stood in the way of the one it cast in that ballot.
+        (2_006_247, 4),
+        (2_014_241, 4),
         // A damaged row above the head kept a replica from serving the blocks below it.
         (111_969, 4),
     ] {

@@ -1,4 +1,5 @@
-//! Every invariant of the thesis and of the design has a test, and `docs/invariants.md` names it.
+//! Every invariant of the thesis and of the design has a test, and `docs/invariants.md` names it; so has every
+//! incident of another system in `docs/healing.md`.
 
 use daruma_tidy::invariants::{gaps, shown};
 use daruma_tidy::{root, sources};
@@ -80,6 +81,41 @@ const BYZANTINE_AND_CLIENT_ROWS: &[&str] = &[
     "C-C07", "C-C08", "C-C09", "C-V01", "C-V02", "C-V03",
 ];
 
+/// The classes of halts of other systems that `docs/healing.md` has a scenario for.
+const INCIDENTS: &[&str] = &[
+    "heal/round-skew",
+    "heal/state-missing-everywhere",
+    "heal/quorum-return",
+    "heal/wiped-f+1",
+    "heal/join-gate",
+    "heal/permission-cycle",
+    "heal/signstate-vs-log",
+    "heal/watermark-regression",
+    "heal/log-truncate",
+    "heal/log-garbage",
+    "heal/actor-death",
+    "heal/zero-length-file",
+    "heal/state-root-mismatch",
+    "heal/app-restart-stale",
+    "heal/random-phase",
+    "heal/round-counter-arbitrary",
+    "heal/outage",
+    "heal/mute-primary",
+    "heal/deadlock-watchdog",
+    "heal/clock-jump",
+    "heal/sync-metadata",
+    "heal/all-restart",
+    "heal/sigstop",
+    "heal/silent-delete",
+    "heal/catchup-reorder",
+    "heal/quorum-flap",
+    "heal/view-amnesia",
+    "heal/sst-bitflip",
+    "heal/membership-drift",
+    "heal/silence",
+    "heal/simultaneous-boot",
+];
+
 /// The rows of the test catalogue's section on distributed invariants.
 const ROWS: u32 = 33;
 
@@ -94,4 +130,15 @@ fn every_invariant_has_a_test_that_exists() {
     let sources: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
     let gaps = gaps(&shown(&text), &required, &sources);
     assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+}
+
+#[test]
+fn every_incident_of_another_system_has_a_scenario_that_exists() {
+    let text = std::fs::read_to_string(root().join("docs/healing.md")).unwrap();
+    let sources: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
+    let shown = shown(&text);
+    let gaps = gaps(&shown, INCIDENTS, &sources);
+    assert!(gaps.is_empty(), "{}", gaps.join("\n"));
+    let unlisted: Vec<_> = shown.keys().filter(|id| !INCIDENTS.contains(&id.as_str())).collect();
+    assert_eq!(unlisted, Vec::<&String>::new());
 }

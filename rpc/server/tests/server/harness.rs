@@ -11,7 +11,7 @@ use daruma_ledger::{Depth, Ledger, LedgerReader, Trust};
 use daruma_rpc_api::TransactionJson;
 use daruma_rpc_server::{
     Accepted, Backend, BackupMade, BackupRefused, Config, DetectorStatus, LedgerEvent, LinkStatus,
-    NodeIdentity, PeerInfo, Refused, Server, StatusSnapshot, Submission,
+    NodeIdentity, PeerInfo, Refused, ScrubState, Server, StatusSnapshot, Submission,
 };
 use daruma_store::{Heal, HealComponent, MemoryStore, Store};
 use daruma_types::{
@@ -213,6 +213,7 @@ pub(crate) fn status() -> StatusSnapshot {
         },
         behind: 3,
         pending: 12,
+        restarts: vec![],
         not_ready: Vec::new(),
         detector: DetectorStatus {
             beats: vec![0, 1, 2, 3],
@@ -271,6 +272,11 @@ impl Node {
                 events: events.clone(),
                 peers: Arc::new(peers),
                 backup: Arc::new(backup),
+                scrub: Arc::new(|pause| ScrubState {
+                    paused: pause.unwrap_or(false),
+                    pass: 2,
+                    ..ScrubState::default()
+                }),
             }
         };
         let server = Server::start(config, backend).await.unwrap();

@@ -184,6 +184,7 @@ async fn all_methods_are_listed_and_no_other() {
             "net_peers",
             "node_backup",
             "node_health",
+            "node_scrub",
             "node_status",
             "rpc_methods",
             "tx_get",
@@ -192,6 +193,17 @@ async fn all_methods_are_listed_and_no_other() {
             "tx_submitAndWait"
         ])
     );
+}
+
+#[tokio::test]
+async fn the_scrubber_is_shown_paused_and_resumed() {
+    let node = Node::start().await;
+    for (asked, paused) in [(json!([]), false), (json!([true]), true), (json!([false]), false)] {
+        let said = node.call("node_scrub", asked).await.unwrap();
+        assert_eq!((&said["paused"], &said["pass"]), (&json!(paused), &json!(2)));
+    }
+    let status = node.call("node_status", json!([])).await.unwrap();
+    assert_eq!(status["scrub"]["pass"], 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A run that a test drives by hand: an exact start state, then one asynchronous round after the other.
 
 mod asking;
+mod disks;
 pub(super) mod notes;
 
 use std::sync::Arc;
