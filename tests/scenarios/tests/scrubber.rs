@@ -59,7 +59,8 @@ async fn a_block_damaged_far_below_the_head_is_found_by_the_scrubber_and_had_fro
         ensure!(store.row(Column::Blocks, &key)?.as_ref() == Some(&sound), "another block");
         drop(store);
         network.restart(3).await?;
-        checks::all_agree(network).await
+        checks::all_agree(network).await?;
+        Ok(())
     })
     .await
 }
