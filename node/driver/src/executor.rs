@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use daruma_engine::Input;
 use daruma_ledger::{
-    Depth, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf, Suspect,
+    Depth, Executed, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf, Suspect,
 };
 use daruma_network::Network;
 use daruma_store::{Heal, HealComponent, Store};
@@ -45,6 +45,9 @@ pub(crate) struct Executor {
     pub(crate) syncing: Syncing,
     pub(crate) scrub: Arc<ScrubControl>,
     pub(crate) supervisor: Arc<Supervisor>,
+    /// Whether a check of the ledger was broken off, so that the store may hold half of what it should: it is to
+    /// be checked again before anything is executed.
+    pub(crate) unchecked: bool,
 }
 
 impl Executor {
@@ -116,6 +119,7 @@ impl Executor {
             let started = Instant::now();
             match supervisor.caught(|| self.ledger.check_again(Depth::Recent)) {
                 Ok(Ok(repairs)) => {
+                    self.unchecked = false;
                     tell_repairs(&repairs);
                     self.heals
                         .note("ledger", heals_of_ledger(&repairs, now_ms(), started.elapsed()));
@@ -137,7 +141,7 @@ impl Executor {
         let executed = loop {
             // A disk that refuses is told of as that.
             self.supervisor.works(Task::Executor);
-            match self.ledger.execute(block) {
+            match self.execute_checked(block) {
                 Ok(executed) => break executed,
                 // The engine asks for blocks all the time, and gets some that are no use yet.
                 Err(LedgerError::Restoring { .. }) => return,
@@ -190,6 +194,16 @@ impl Executor {
         self.tell(executed.statement, executed.nonces);
     }
 
+    /// Executes a block on a ledger that is whole.
+    fn execute_checked(&mut self, block: &CertifiedBlock) -> Result<Executed, LedgerError> {
+        if self.unchecked {
+            tell_repairs(&self.ledger.check_again(Depth::Whole)?);
+            self.unchecked = false;
+            self.door.forget();
+        }
+        self.ledger.execute(block)
+    }
+
     /// Tells where the ledger stands, for an engine that is made anew.
     pub(crate) fn stand(&self) {
         self.note_restoring();
@@ -236,6 +250,9 @@ impl Executor {
 
     /// Looks again at what the scrubber found, and repairs what is wrong.
     fn settle(&mut self, suspect: &Suspect) {
+        if self.unchecked {
+            return;
+        }
         let started = Instant::now();
         match self.ledger.settle(suspect) {
             Ok(repairs) if repairs.is_empty() => {}
@@ -251,7 +268,10 @@ impl Executor {
                 self.door.forget();
                 self.tell_head();
             }
-            Err(failure) => warn!(%failure, ?suspect, "what was found could not be settled"),
+            Err(failure) => {
+                warn!(%failure, ?suspect, "what was found could not be settled");
+                self.unchecked = true;
+            }
         }
     }
 
@@ -320,6 +340,7 @@ impl Executor {
             }
             Err(failure) => {
                 error!(%failure, "the ledger could not be repaired");
+                self.unchecked = true;
                 false
             }
         }

@@ -207,6 +207,7 @@ impl Driver {
             syncing,
             scrub: scrub_control.clone(),
             supervisor: supervisor.clone(),
+            unchecked: false,
         };
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
         thread("executor", &ends_sender, move || executor.run())?;

@@ -141,7 +141,8 @@ impl Executor {
             }
             Err(failure) => {
                 error!(%failure, "a chunk of a snapshot could not be kept");
-                // Asked again, once the disk works.
+                // Asked again, once the disk works; nothing is executed on what may be half done.
+                self.unchecked = true;
                 None
             }
         };
