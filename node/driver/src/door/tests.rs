@@ -5,7 +5,7 @@ use daruma_automaton_api::serde_json::Value;
 use daruma_automaton_api::{Abort, At, Malformed, QueryError, State, StateView};
 use daruma_ledger::{Depth, Ledger, Trust};
 use daruma_store::MemoryStore;
-use daruma_types::{ChainId, Replica, SecretKey};
+use daruma_types::{ChainId, Replica, SecretKey, Signer};
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn key(number: u8) -> SecretKey {
 
 /// The door of a replica whose ledger is empty.
 fn door() -> Door {
-    let member = |i| Replica { name: format!("r{i}"), key: key(i + 1).public_key() };
+    let member = |i: u8| Replica { name: format!("r{i}"), key: key(i + 1).public_key() };
     let committee = Arc::new(Committee::new(CHAIN, 1, (0..4).map(member).collect()).unwrap());
     let trust = Trust { committee: Arc::clone(&committee), verifier: Arc::new(Ed25519) };
     let (automaton, store) = (Arc::new(Anything), Arc::new(MemoryStore::default()));
