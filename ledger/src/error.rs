@@ -49,6 +49,30 @@ pub enum LedgerError {
         /// What does not fit.
         what: String,
     },
+    /// A snapshot cannot be made, read or written. The ledger itself is as it should be.
+    #[error("the snapshot at height {height}: {why}")]
+    Snapshot {
+        /// The snapshot's height.
+        height: Height,
+        /// What does not work.
+        why: String,
+    },
+    /// The block was pruned, or lies below the snapshot that this ledger began with.
+    #[error(
+        "block {height} is not kept here: the first one kept is {earliest}; ask another replica"
+    )]
+    Pruned {
+        /// The height asked for.
+        height: Height,
+        /// The lowest height whose block is kept.
+        earliest: Height,
+    },
+    /// A snapshot is being restored, so that there is no state to execute on.
+    #[error("the state at height {height} is being restored from a snapshot; blocks come after it")]
+    Restoring {
+        /// The snapshot's height.
+        height: Height,
+    },
 }
 
 impl LedgerError {
@@ -60,8 +84,11 @@ impl LedgerError {
             Self::NotNext { .. }
             | Self::Parent { .. }
             | Self::Certificate { .. }
-            | Self::OtherChain { .. } => true,
-            Self::Store(_) | Self::Damaged { .. } => false,
+            | Self::OtherChain { .. }
+            | Self::Restoring { .. } => true,
+            Self::Store(_) | Self::Damaged { .. } | Self::Snapshot { .. } | Self::Pruned { .. } => {
+                false
+            }
         }
     }
 

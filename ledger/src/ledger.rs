@@ -7,14 +7,16 @@ use std::sync::Arc;
 use daruma_automaton_api::DynAutomaton;
 use daruma_store::{Commit, Head, Store, Trust};
 use daruma_types::{
-    CertifiedBlock, ChainId, Hash, HeadClaim, Height, PublicKey, Receipt, Statement, VoteKind,
-    limits as hard, merkle_root,
+    CertifiedBlock, ChainId, Checkpoint, Hash, HeadClaim, Height, PublicKey, Receipt, Statement,
+    VoteKind, limits as hard, merkle_root,
 };
 
 use crate::execute::{self, Results};
 use crate::opening::{self, Depth, LedgerRepair};
 use crate::tree::{Changes, StateTree, TreeHashes, value_hash};
-use crate::{LedgerError, LedgerReader, StateKey, empty_state_root, limits};
+use crate::{
+    LedgerError, LedgerReader, Restoring, SnapshotShelf, StateKey, empty_state_root, limits,
+};
 
 /// The last executed block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +84,12 @@ pub struct Ledger {
     /// Executed heights whose record was found damaged and is to be had from another replica.
     pub(crate) missing: BTreeSet<Height>,
     pub(crate) tree: StateTree,
+    /// Where snapshots are kept, if they are.
+    pub(crate) shelf: Option<Arc<dyn SnapshotShelf>>,
+    /// Below its height, and at it, there are no blocks; none if all are kept.
+    pub(crate) base: Option<Checkpoint>,
+    /// The snapshot that is being restored: there is no state meanwhile.
+    pub(crate) restoring: Option<Restoring>,
 }
 
 impl fmt::Debug for Ledger {
@@ -108,7 +116,22 @@ impl Ledger {
         trust: Trust,
         depth: Depth,
     ) -> Result<(Self, Vec<LedgerRepair>), LedgerError> {
-        opening::open(store, automaton, trust, depth)
+        opening::open(store, automaton, trust, depth, None)
+    }
+
+    /// As [`Self::open`], for a ledger with snapshots: what would be made again from the genesis is made
+    /// again from the highest snapshot that serves.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(
+        store: Arc<dyn Store>,
+        automaton: Arc<dyn DynAutomaton>,
+        trust: Trust,
+        depth: Depth,
+        shelf: Arc<dyn SnapshotShelf>,
+    ) -> Result<(Self, Vec<LedgerRepair>), LedgerError> {
+        opening::open(store, automaton, trust, depth, Some(shelf))
     }
 
     /// Lets this ledger and others of the process share what they hash; see [`TreeHashes`].
@@ -125,7 +148,8 @@ impl Ledger {
     /// As [`Self::open`]; the ledger is to be opened again then.
     pub fn check_again(&mut self, depth: Depth) -> Result<Vec<LedgerRepair>, LedgerError> {
         let (store, automaton) = (Arc::clone(&self.store), Arc::clone(&self.automaton));
-        let (checked, repairs) = opening::open(store, automaton, self.trust.clone(), depth)?;
+        let (trust, shelf) = (self.trust.clone(), self.shelf.clone());
+        let (checked, repairs) = opening::open(store, automaton, trust, depth, shelf)?;
         *self = checked;
         Ok(repairs)
     }
@@ -172,6 +196,9 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]; the ledger is as it was before.
     pub fn execute(&mut self, block: &CertifiedBlock) -> Result<Executed, LedgerError> {
+        if let Some(restoring) = &self.restoring {
+            return Err(LedgerError::Restoring { height: restoring.checkpoint.height() });
+        }
         self.check_next(block)?;
         let height = block.block.header.height;
         let (count_max, bytes_max) = (hard::BLOCK_TRANSACTIONS_MAX, hard::BLOCK_BYTES_MAX);
@@ -260,7 +287,10 @@ impl Ledger {
             | LedgerError::NotNext { .. }
             | LedgerError::Parent { .. }
             | LedgerError::Certificate { .. }
-            | LedgerError::OtherChain { .. } => error,
+            | LedgerError::OtherChain { .. }
+            | LedgerError::Snapshot { .. }
+            | LedgerError::Pruned { .. }
+            | LedgerError::Restoring { .. } => error,
         }
     }
 }

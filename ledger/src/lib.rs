@@ -25,6 +25,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 mod adopting;
+mod base;
 mod error;
 mod execute;
 mod keys;
@@ -33,8 +34,11 @@ pub mod limits;
 mod mending;
 mod opening;
 mod proof;
+mod pruning;
 mod reader;
+mod restoring;
 mod scrubbing;
+mod snapshot;
 mod tree;
 
 pub use daruma_store::{HealRecord, Trust};
@@ -44,5 +48,10 @@ pub use ledger::{Executed, HeadInfo, Ledger};
 pub use opening::{Audit, Audited, Depth, Finding, LedgerRepair, Remedy, audit};
 pub use proof::{ProofError, TransactionProof};
 pub use reader::{LedgerReader, StateAnswer, StateAt};
+pub use restoring::{Restored, Restoring};
 pub use scrubbing::{Scrubbed, Scrubber, Suspect};
+pub use snapshot::{
+    CHUNK_BYTES_MAX, ChunkFault, FolderShelf, HeldState, MemoryShelf, SnapshotShelf, SnapshotSize,
+    SnapshotWriter, verify_snapshot,
+};
 pub use tree::{StateLeaf, StateProof, TreeHashes, empty_state_root, verify_state_proof};

@@ -36,6 +36,20 @@ pub const RECENT_ENTRIES: u64 = 65_536;
 /// Findings that an audit tells one by one: more than anybody reads, and a damaged disk fills no memory.
 pub const AUDIT_FINDINGS_MAX: usize = 1000;
 
+/// Rows of the state read at once while a snapshot is made, of at most 65 KiB each.
+pub const SNAPSHOT_ROWS_AT_ONCE: usize = 256;
+
+/// Bytes of a state's entries that are put in order in memory; more are dealt out to files first. About
+/// twice as much is held, with the hashes beside the entries.
+pub const SORT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Heights searched downwards for one whose state `f+1` replicas attest, when blocks are pruned: normally
+/// the first has it.
+pub const PRUNE_SEARCH: u64 = 64;
+
+/// Heights pruned in one write.
+pub const PRUNE_AT_ONCE: u64 = 1024;
+
 /// Repairs that an opening tells one by one.
 pub const REPAIRS_TOLD_MAX: usize = 256;
 

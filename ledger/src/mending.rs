@@ -23,6 +23,10 @@ impl Ledger {
     /// That the store failed.
     pub fn check_height(&mut self, height: Height) -> Result<Vec<LedgerRepair>, LedgerError> {
         let mut repairs = Vec::new();
+        // What was pruned is not damaged.
+        if height <= self.base() {
+            return Ok(repairs);
+        }
         if height > self.head().claim.height {
             let (block, certificate) = records::rows(self.store.as_ref(), &self.trust, height)?;
             let mut batch = Batch::default();

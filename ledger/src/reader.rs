@@ -6,10 +6,11 @@ use std::sync::Arc;
 use daruma_automaton_api::{Entry, StateRead, StateView, limits::SCAN_ENTRIES_MAX};
 use daruma_store::{HealRecord, Location, Snapshot, Store, StoreError, Trust};
 use daruma_types::{
-    Block, Certificate, CertifiedBlock, ChainId, Hash, Header, Height, MerkleProof, PublicKey,
-    Receipt, StateCertificate, Statement, codec,
+    Block, Certificate, CertifiedBlock, ChainId, Checkpoint, Hash, Header, Height, MerkleProof,
+    PublicKey, Receipt, StateCertificate, Statement, codec,
 };
 
+use crate::base;
 use crate::execute::stored_nonce;
 use crate::opening::{found, records};
 use crate::tree::{self, StateProof};
@@ -68,6 +69,46 @@ impl LedgerReader {
     /// That the store failed or is damaged, as for all methods here.
     pub fn head(&self) -> Result<HeadInfo, LedgerError> {
         HeadInfo::load(self.store.as_ref(), self.chain, self.store.head()?)
+    }
+
+    /// The last executed block in a state that is held.
+    pub(crate) fn head_in(&self, state: &dyn Snapshot) -> Result<HeadInfo, LedgerError> {
+        HeadInfo::load(self.store.as_ref(), self.chain, state.head()?)
+    }
+
+    /// The lowest height whose block is kept: above 1 where blocks were pruned, or the ledger began with a
+    /// snapshot.
+    #[must_use]
+    pub fn earliest(&self) -> Height {
+        base::earliest(self.store.as_ref())
+    }
+
+    /// That the block of this height is one of those that are kept, if there is one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Pruned`] names the lowest height that is kept.
+    pub fn expect_kept(&self, height: Height) -> Result<(), LedgerError> {
+        let earliest = self.earliest();
+        match height < earliest && height > Height(0) {
+            true => Err(LedgerError::Pruned { height, earliest }),
+            false => Ok(()),
+        }
+    }
+
+    /// The checkpoint at a height: header, certificate and attestations of its block, as far as all of them
+    /// are there.
+    ///
+    /// # Errors
+    /// See [`Self::head`].
+    pub fn checkpoint(&self, height: Height) -> Result<Option<Checkpoint>, LedgerError> {
+        let (Some(certificate), Some(state)) =
+            (self.certificate(height)?, self.state_certificate(height)?)
+        else {
+            return Ok(None);
+        };
+        let header = self.header_of(&certificate.hash)?;
+        let fits = state.statement.block == certificate.hash;
+        Ok(header.filter(|_| fits).map(|header| Checkpoint { header, certificate, state }))
     }
 
     /// The block at a height; none above the head and for the genesis.
@@ -227,6 +268,7 @@ impl LedgerReader {
         let (Some(CertifiedBlock { block, certificate }), Some(receipts)) =
             (self.certified_block(height)?, self.receipts(height)?)
         else {
+            self.expect_kept(height)?;
             return damaged(height, "a block, its certificate or its receipts are missing");
         };
         let leaves: Vec<Hash> =
@@ -267,7 +309,12 @@ impl LedgerReader {
     /// See [`Self::head`].
     pub fn state_proof(&self, key: &StateKey) -> Result<StateAnswer, LedgerError> {
         let snapshot = self.store.snapshot();
-        let head = HeadInfo::load(self.store.as_ref(), self.chain, snapshot.head()?)?;
+        let head = self.head_in(snapshot.as_ref())?;
+        if head.statement.height == Height(0) {
+            // The tables may hold the state of a snapshot that is being restored.
+            let proof = StateProof { neighbour: None, siblings: Vec::new() };
+            return Ok(StateAnswer { head, value: None, proof });
+        }
         let value = snapshot.state_get(key.as_bytes())?;
         let proof = tree::prove(&snapshot.as_ref(), key)?;
         Ok(StateAnswer { head, value, proof })
@@ -295,7 +342,7 @@ impl LedgerReader {
     /// See [`Self::head`].
     pub fn state_view(&self) -> Result<StateAt<'_>, LedgerError> {
         let snapshot = self.store.snapshot();
-        let head = HeadInfo::load(self.store.as_ref(), self.chain, snapshot.head()?)?;
+        let head = self.head_in(snapshot.as_ref())?;
         Ok(StateAt { snapshot, head, failed: std::cell::RefCell::new(None) })
     }
 }
@@ -368,6 +415,9 @@ impl StateAt<'_> {
 
 impl StateRead for StateAt<'_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        if self.head.statement.height == Height(0) {
+            return None;
+        }
         self.or_failed(self.snapshot.state_get(StateKey::automaton(key).as_bytes()))
     }
 }
@@ -375,6 +425,9 @@ impl StateRead for StateAt<'_> {
 impl StateView for StateAt<'_> {
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Vec<Entry> {
         let (prefix, from) = (StateKey::automaton(prefix), StateKey::automaton(from));
+        if self.head.statement.height == Height(0) {
+            return Vec::new();
+        }
         let limit = limit.min(SCAN_ENTRIES_MAX);
         let rows = self.snapshot.state_scan(prefix.as_bytes(), from.as_bytes(), limit);
         let rows = self.or_failed(rows).into_iter();

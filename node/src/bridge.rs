@@ -142,7 +142,10 @@ impl Health {
         heads.sort_unstable_by(|a, b| b.cmp(a));
         let weak = self.spec.thresholds().weak();
         let shown = heads.get(weak.saturating_sub(1)).copied().unwrap_or(0);
-        let behind = shown.max(status.head.0).saturating_sub(status.executed.height.0);
+        // While a snapshot is being restored nothing is executed, and the engine's head is the snapshot's.
+        let restoring = self.counters.restoring.load(Ordering::Relaxed);
+        let executed = if restoring { 0 } else { status.executed.height.0 };
+        let behind = shown.max(status.head.0).saturating_sub(executed);
         let links = status.links.iter().enumerate();
         StatusSnapshot {
             summary: status.summary.clone(),
@@ -204,6 +207,10 @@ impl Health {
         }
         if self.counters.ledger_fails.load(Ordering::Relaxed) {
             reasons.push("the ledger cannot be written: this replica executes nothing".into());
+        }
+        if self.counters.restoring.load(Ordering::Relaxed) {
+            reasons
+                .push("a snapshot is being restored: there is no state to read meanwhile".into());
         }
         for (thread, time) in self.supervisor.stuck() {
             let seconds = time.as_secs();

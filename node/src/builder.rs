@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use daruma_automaton_api::{BadParameters, DynAutomaton, serde_json::Value};
 use daruma_chainspec::ChainSpec;
-use daruma_driver::{Driver, DriverError, DriverParts};
+use daruma_driver::{Driver, DriverError, DriverParts, Snapshots};
 use daruma_engine::{ChainLimits, Context};
 use daruma_host::{Registry, RegistryError};
-use daruma_ledger::{Depth, Ledger, LedgerError};
+use daruma_ledger::{Depth, FolderShelf, Ledger, LedgerError, SnapshotShelf};
 use daruma_network::{Network, NetworkConfig, NetworkError, NetworkSettings, PeerConfig};
 use daruma_rpc_server::{Backend, NodeIdentity, Server, ServerError};
 use daruma_store::{RocksStore, StoreError, Trust};
-use daruma_types::{Ed25519, PublicKey, ReplicaId};
+use daruma_types::{Ed25519, Height, PublicKey, ReplicaId};
 use tokio::sync::{broadcast, mpsc, watch};
 use tracing::info;
 
 use crate::NodeConfig;
 use crate::audit::LEDGER;
 use crate::bridge::{self, Health};
-use crate::config::{ConfigError, Place};
+use crate::config::{ConfigError, Place, SnapshotConfig};
 use crate::keys::{KeyError, SecretSeed};
-use crate::opening;
+use crate::{opening, snapshots};
 
 /// Clients' transactions on their way from the RPC server to the driver.
 const SUBMISSIONS_MAX: usize = 1024;
@@ -94,6 +94,9 @@ pub enum StartError {
     #[error("a task failed: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
+
+/// An opened ledger with its store and its snapshots.
+type Opened = (Arc<RocksStore>, Ledger, Arc<dyn SnapshotShelf>);
 
 /// A node in the making.
 pub struct NodeBuilder {
@@ -176,11 +179,12 @@ impl Node {
     /// # Errors
     /// [`StartError`] says what could not be opened.
     pub async fn start(self) -> Result<Running, StartError> {
-        let (store, ledger) = self.open_ledger().await?;
+        let (store, ledger, shelf) = self.open_ledger().await?;
         let (network, events) = Network::start(self.network_config()).await?;
         let listen = network.listen_address();
         let reader = ledger.reader();
         let backed_up = reader.clone();
+        let snapshots = self.snapshots(&ledger, shelf);
         let driver = Driver::start(DriverParts {
             context: self.context(),
             store: store.clone(),
@@ -189,6 +193,7 @@ impl Node {
             network: network.clone(),
             events,
             tick: Duration::from_millis(self.config.tick_ms),
+            snapshots,
             scrub: self.config.scrub.settings(),
         })?;
 
@@ -244,19 +249,33 @@ impl Node {
         Ok(Running { server, driver, listen })
     }
 
-    async fn open_ledger(&self) -> Result<(Arc<RocksStore>, Ledger), StartError> {
+    /// How this node keeps its snapshots; none if its file says nothing of them and its ledger does without.
+    fn snapshots(&self, ledger: &Ledger, shelf: Arc<dyn SnapshotShelf>) -> Option<Snapshots> {
+        // A ledger without its first blocks cannot be made again but from a snapshot.
+        let needed = ledger.restoring().is_some() || ledger.base() > Height(0);
+        let config = self.config.snapshots.or_else(|| needed.then(SnapshotConfig::default))?;
+        let SnapshotConfig { every, keep, prune, prune_margin } = config;
+        Some(Snapshots { shelf, every, keep, prune_margin: prune.then_some(prune_margin) })
+    }
+
+    pub(crate) async fn open_ledger(&self) -> Result<Opened, StartError> {
         let data_dir = &self.config.data_dir;
         std::fs::create_dir_all(data_dir).map_err(|source| StartError::DataFolder {
             path: data_dir.display().to_string(),
             source,
         })?;
         let folder = data_dir.join(LEDGER);
+        let snapshots = data_dir.join(snapshots::FOLDER);
         let automaton = self.automaton.clone();
         let committee = Arc::new(self.spec.committee());
         let trust = Trust { committee, verifier: Arc::new(Ed25519) };
         let depth = if self.config.check_whole_ledger { Depth::Whole } else { Depth::Recent };
-        tokio::task::spawn_blocking(move || opening::open_ledger(&folder, automaton, trust, depth))
-            .await?
+        tokio::task::spawn_blocking(move || {
+            let shelf: Arc<dyn SnapshotShelf> = Arc::new(FolderShelf::open(snapshots)?);
+            let (store, ledger) = opening::open_ledger(&folder, &automaton, &trust, depth, &shelf)?;
+            Ok((store, ledger, shelf))
+        })
+        .await?
     }
 
     fn network_config(&self) -> NetworkConfig {

@@ -16,6 +16,11 @@
 //! pending_per_client_max = 4096
 //! pending_bytes_max = 33554432
 //!
+//! [snapshots]                             # optional: without it no state sync, see docs/state-sync.md
+//! every = 0                               # blocks from one to the next; 0 makes none
+//! keep = 2
+//! prune = false                           # remove old blocks' bodies
+//! prune_margin = 10000                    # but not of so many below the lowest snapshot
 //! [scrub]                                 # optional: see scrub.rs
 //! rows_per_second = 1000
 //!
@@ -24,6 +29,9 @@
 //! format = "text"                         # or json
 //! ```
 
+mod log;
+mod snapshots;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -31,7 +39,10 @@ use std::path::{Path, PathBuf};
 use daruma_chainspec::ChainSpec;
 use daruma_engine::LocalLimits;
 use daruma_types::ReplicaId;
+pub use log::{LogConfig, LogFormat, LogLevel};
 use serde::Deserialize;
+use snapshots::FileSnapshots;
+pub use snapshots::{KEEP_MAX, PRUNE_MARGIN_DEFAULT, SnapshotConfig};
 
 pub use crate::scrub::ScrubConfig;
 
@@ -82,6 +93,8 @@ pub struct NodeConfig {
     pub check_whole_ledger: bool,
     /// Bounds of the pending transactions.
     pub pool: PoolConfig,
+    /// Snapshots of the state; without this part none are made, given out or fetched.
+    pub snapshots: Option<SnapshotConfig>,
     /// How the ledger is looked through while the node serves.
     pub scrub: ScrubConfig,
     /// What is logged.
@@ -101,57 +114,6 @@ pub struct PoolConfig {
     /// Bytes of all operations: at least one largest operation of the chain, at most
     /// [`PENDING_BYTES_MAX`], default 32 MiB.
     pub pending_bytes_max: usize,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LogConfig {
-    /// The least important messages that are logged.
-    pub level: LogLevel,
-    /// How they are written.
-    pub format: LogFormat,
-}
-
-/// Importance of a message, the most important first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// What needs someone to act.
-    Error,
-    /// What was unexpected, and dealt with.
-    Warn,
-    /// Starts, stops, view changes, connections.
-    #[default]
-    Info,
-    /// Each decision.
-    Debug,
-    /// Each message.
-    Trace,
-}
-
-impl LogLevel {
-    /// Its name in the file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-/// How log messages are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// A line for people.
-    #[default]
-    Text,
-    /// A JSON object in each line.
-    Json,
 }
 
 /// This replica's place in a chain.
@@ -226,6 +188,7 @@ struct FileConfig {
     check_whole_ledger: bool,
     #[serde(default)]
     pool: FilePool,
+    snapshots: Option<FileSnapshots>,
     #[serde(default)]
     scrub: ScrubConfig,
     #[serde(default)]
@@ -269,6 +232,7 @@ impl NodeConfig {
             tick_ms: TICK_MS_DEFAULT,
             check_whole_ledger: false,
             pool: PoolConfig::default(),
+            snapshots: None,
             scrub: ScrubConfig::default(),
             log: LogConfig::default(),
         }
@@ -318,6 +282,7 @@ impl NodeConfig {
                     .unwrap_or(per_client.min(pending_max)),
                 pending_bytes_max: file.pool.pending_bytes_max.unwrap_or(pool.pending_bytes_max),
             },
+            snapshots: file.snapshots.map(SnapshotConfig::from),
             scrub: file.scrub,
             log: LogConfig { level: file.log.level, format: file.log.format },
         };
@@ -355,6 +320,9 @@ impl NodeConfig {
         let (per_client, all) = (self.pool.pending_per_client_max, self.pool.pending_max);
         range("pool.pending_per_client_max", per_client, 1, all)?;
         range("pool.pending_bytes_max", self.pool.pending_bytes_max, 1, PENDING_BYTES_MAX)?;
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.check()?;
+        }
         self.scrub.check()?;
         range("rpc_allowed_hosts", self.rpc_allowed_hosts.len(), 0, ALLOWED_HOSTS_MAX)?;
         if self.key_file == self.transport_key_file {

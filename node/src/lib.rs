@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod keys;
 mod opening;
 mod scrub;
+pub mod snapshots;
 
 pub use builder::{BuildError, Node, NodeBuilder, Running, StartError};
 pub use config::NodeConfig;

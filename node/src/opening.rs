@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use daruma_automaton_api::DynAutomaton;
 use daruma_driver::{heals_of_ledger, now_ms, tell_repairs};
-use daruma_ledger::{Depth, Ledger, LedgerRepair};
+use daruma_ledger::{Depth, Ledger, LedgerRepair, SnapshotShelf};
 use daruma_store::{
     Column, Heal, HealComponent, Opened, RESTORED, RocksStore, Salvaged, Store, Trust,
 };
@@ -15,19 +15,24 @@ use tracing::warn;
 
 use crate::StartError;
 
-/// Opens store and ledger in `folder`.
+/// Opens store and ledger in `folder`. What must be made again is made from the highest snapshot on `shelf`
+/// that serves, where one does.
 pub(crate) fn open_ledger(
     folder: &Path,
-    automaton: Arc<dyn DynAutomaton>,
-    trust: Trust,
+    automaton: &Arc<dyn DynAutomaton>,
+    trust: &Trust,
     depth: Depth,
+    shelf: &Arc<dyn SnapshotShelf>,
 ) -> Result<(Arc<RocksStore>, Ledger), StartError> {
+    let open = |store, depth| {
+        Ledger::open_with(store, automaton.clone(), trust.clone(), depth, Arc::clone(shelf))
+    };
     let started = Instant::now();
     let (store, opened) = RocksStore::open_any(folder)?;
     let mut heals = heals_of_files(&opened, now_ms(), started.elapsed());
     let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
     let started = Instant::now();
-    let ledger = Ledger::open(store.clone(), automaton.clone(), trust.clone(), depth);
+    let ledger = open(store.clone(), depth);
     let damage = store.file_damage().map(str::to_owned);
     let (store, (ledger, repairs)) = match damage {
         None => (store, ledger?),
@@ -43,7 +48,7 @@ pub(crate) fn open_ledger(
             let (store, opened) = RocksStore::salvage(folder, why)?;
             heals.extend(heals_of_files(&opened, now_ms(), started.elapsed()));
             let (depth, store) = (depth_after(&opened, depth), Arc::new(store));
-            (store.clone(), Ledger::open(store, automaton, trust, depth)?)
+            (store.clone(), open(store, depth)?)
         }
     };
     if store.row(Column::Meta, RESTORED).ok().flatten().is_some() {

@@ -3,24 +3,26 @@
 use std::cmp::Ordering;
 
 use daruma_store::{Batch, Column, HEAD, Head, Location};
-use daruma_types::{Block, Hash, Height, Receipt, Statement, codec, merkle_root};
+use daruma_types::{Block, Hash, Header, Height, Receipt, Statement, codec, merkle_root};
 
-use super::{Concerned, Depth, Found, Opening, Remedy, WrongNames, found, height_of, key};
+use super::{
+    Concerned, Depth, Found, Opening, ROWS_AT_ONCE, Remedy, WrongNames, found, height_of, key,
+};
 use crate::LedgerError;
 
 impl Opening {
     /// Checks everything derived from `lowest` up to the head, and repairs what can be repaired without
-    /// execution. False if everything must be derived again.
-    pub(super) fn check_derived(&mut self, lowest: Height) -> Result<bool, LedgerError> {
+    /// execution. If it must be derived again, up to which height that is not so.
+    pub(super) fn check_derived(&mut self, lowest: Height) -> Result<Option<Height>, LedgerError> {
         let head = self.ledger.head().statement.height;
         let (mut indexed, mut names) = (true, 0);
         for height in (lowest.0..=head.0).map(Height) {
             // Checked before.
-            let Ok(block) = self.block(height)? else { return Ok(false) };
+            let Ok(block) = self.block(height)? else { return Ok(Some(height.previous())) };
             if let Err((column, why)) = self.results(&block)? {
                 let key = key(height);
                 self.repaired(height, column, Concerned::Row(&key), why, Remedy::Rebuilt);
-                return Ok(false);
+                return Ok(Some(height.previous()));
             }
             let (first, wrong) = self.index(&block)?;
             match wrong.into_iter().next() {
@@ -42,7 +44,7 @@ impl Opening {
         if !indexed {
             self.index_again(head)?;
         }
-        self.check_state()
+        Ok((!self.check_state()?).then_some(head))
     }
 
     /// Statement and receipts of a block, checked against each other and, where `f+1` replicas attest
@@ -103,14 +105,13 @@ impl Opening {
     pub(super) fn head_row(&self) -> Result<Found<()>, LedgerError> {
         let head = self.ledger.head();
         let height = head.claim.height;
-        let Ok(certified) = self.certified(height)? else {
+        let Ok((hash, timestamp_ms)) = self.committed(height)? else {
             return Ok(Err("is about another block".into()));
         };
         let Ok(statement) = found(self.store().statement(height))? else {
             return Ok(Err("has no statement".into()));
         };
-        let timestamp_ms = certified.block.header.timestamp_ms;
-        let fits = head.claim.hash == certified.certificate.hash
+        let fits = head.claim.hash == hash
             && head.timestamp_ms == timestamp_ms
             && head.statement == statement;
         Ok(if fits { Ok(()) } else { Err("is not what block and statement say".into()) })
@@ -118,13 +119,11 @@ impl Opening {
 
     fn write_head(&mut self) -> Result<(), LedgerError> {
         let height = self.ledger.head().claim.height;
-        let (Ok(certified), Ok(statement)) =
-            (self.certified(height)?, found(self.store().statement(height))?)
+        let (Ok((hash, timestamp_ms)), Ok(statement)) =
+            (self.committed(height)?, found(self.store().statement(height))?)
         else {
             return Ok(());
         };
-        let hash = certified.certificate.hash;
-        let timestamp_ms = certified.block.header.timestamp_ms;
         let head = Head { height, hash, timestamp_ms, statement };
         let mut batch = Batch::default();
         batch.put(Column::Meta, HEAD, codec::encode(&head));
@@ -175,12 +174,15 @@ impl Opening {
         match block.header.height.cmp(&height) {
             Ordering::Equal => Ok(is(block)),
             Ordering::Less => Ok(false),
+            // What stood in a pruned block cannot be looked up there.
+            Ordering::Greater if height <= self.ledger.base() => Ok(height > Height(0)),
             Ordering::Greater => Ok(self.block(height)?.is_ok_and(|block| is(&block))),
         }
     }
 
-    /// Whether the indexes hold nothing but what was found in the blocks up to `head`: each name was
-    /// found, so their number tells. Rows of heights that have no block are removed.
+    /// Whether the indexes hold nothing but what was found in the blocks from the base up to `head`: each
+    /// name was found, so their number tells. Rows of heights that have no block are removed; those of the
+    /// base and below stay, for want of something to check them against.
     fn no_strangers(&mut self, head: Height, names: u64) -> Result<bool, LedgerError> {
         let strangers = self.strangers(head)?;
         let mut batch = Batch::default();
@@ -190,7 +192,8 @@ impl Opening {
             batch.delete(column, key);
         }
         self.store().mend(batch)?;
-        for (column, expected) in [(Column::Headers, head.0), (Column::Transactions, names)] {
+        let blocks = head.0.saturating_sub(self.ledger.base().0);
+        for (column, expected) in [(Column::Headers, blocks), (Column::Transactions, names)] {
             let found = self.count(column)?;
             if found != expected {
                 let what = "has a row of no block";
@@ -215,22 +218,53 @@ impl Opening {
         Ok(strangers)
     }
 
-    /// How many rows a table has.
+    /// How many rows a table has; of the indexes, those that name a height above the base, or none.
     pub(super) fn count(&self, column: Column) -> Result<u64, LedgerError> {
+        let base = self.ledger.base();
+        let index = matches!(column, Column::Headers | Column::Transactions);
         let mut found = 0;
-        self.each_row(column, |_, _| {
-            found += 1;
+        self.each_row(column, |_, row| {
+            let below = index && indexed_height(column, row).is_some_and(|height| height <= base);
+            found += u64::from(!below);
             Ok(())
         })?;
         Ok(found)
     }
 
+    /// Removes from the indexes what does not stand at `height` or below.
+    pub(super) fn forget_index_above(&self, height: Height) -> Result<(), LedgerError> {
+        for column in [Column::Headers, Column::Transactions] {
+            if height == Height(0) {
+                self.clear(column)?;
+                continue;
+            }
+            let mut above = Vec::new();
+            self.each_row(column, |key, row| {
+                if indexed_height(column, row).is_none_or(|at| at > height) {
+                    above.push(key.to_vec());
+                }
+                if above.len() >= ROWS_AT_ONCE {
+                    self.remove(column, std::mem::take(&mut above))?;
+                }
+                Ok(())
+            })?;
+            self.remove(column, above)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, column: Column, keys: Vec<Vec<u8>>) -> Result<(), LedgerError> {
+        let mut batch = Batch::default();
+        keys.into_iter().for_each(|key| batch.delete(column, key));
+        Ok(self.store().mend(batch)?)
+    }
+
     /// Makes the indexes again from the blocks.
     fn index_again(&mut self, head: Height) -> Result<(), LedgerError> {
-        self.clear(Column::Headers)?;
-        self.clear(Column::Transactions)?;
+        let base = self.ledger.base();
+        self.forget_index_above(base)?;
         let chain = self.ledger.chain();
-        for height in (1..=head.0).map(Height) {
+        for height in (base.next().0..=head.0).map(Height) {
             // A block below what is checked may be missing: whoever looks for it is told so.
             if let Ok(block) = self.block(height)? {
                 let mut batch = Batch::default();
@@ -248,5 +282,14 @@ impl Opening {
             }
         }
         Ok(())
+    }
+}
+
+/// The height that a row of an index names.
+fn indexed_height(column: Column, row: &[u8]) -> Option<Height> {
+    if column == Column::Headers {
+        Some(codec::decode_stored::<Header>(row).ok()?.height)
+    } else {
+        Some(codec::decode_stored::<Location>(row).ok()?.height)
     }
 }

@@ -12,13 +12,18 @@
 //!    was away.
 //! 2. Derived rows must be what the certified ones say. Indexes are made again from the blocks, the
 //!    state tree from the state; if that does not give the head's statement, or the head had to be
-//!    lowered, everything derived is made again by execution from the genesis.
+//!    lowered, everything derived is made again: from the highest snapshot on the own shelf that serves,
+//!    or else by execution from the genesis. Where blocks were pruned and there is no such snapshot, the
+//!    ledger stands at the genesis until a snapshot is fetched.
 //! 3. Blocks that lie certified above what is executed are executed.
+//!
+//! A store on which a snapshot is being restored is left as it is: the chunks that are there were checked.
 //!
 //! Each step leaves a store on which the next opening goes on, also if the power fails in between:
 //! while derived rows are made again, the head row says how far they reach.
 
 mod audit;
+mod base;
 mod chain_row;
 mod derived;
 pub(crate) mod records;
@@ -37,7 +42,7 @@ use daruma_types::{Hash, HeadClaim, Height, Statement, codec};
 
 use crate::ledger::{HeadInfo, Ledger};
 use crate::tree::StateTree;
-use crate::{LedgerError, limits};
+use crate::{LedgerError, SnapshotShelf, limits};
 
 /// How much of a ledger is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,11 +150,16 @@ pub(crate) fn open(
     automaton: Arc<dyn DynAutomaton>,
     trust: Trust,
     depth: Depth,
+    shelf: Option<Arc<dyn SnapshotShelf>>,
 ) -> Result<(Ledger, Vec<LedgerRepair>), LedgerError> {
     let head = HeadInfo::genesis(trust.chain());
     let mut opening = Opening::at(head, store, automaton, trust, depth);
+    opening.ledger.shelf = shelf;
     opening.check_chain()?;
-    opening.check()?;
+    if !opening.goes_on_restoring()? {
+        opening.find_base()?;
+        opening.check()?;
+    }
     let recent = opening.ledger.reader().recent_statements(limits::RECENT_STATEMENTS)?;
     opening.ledger.recent = recent.into();
     opening.see_what_is_there_now();
@@ -160,7 +170,11 @@ impl Ledger {
     /// Something to look at this ledger's store with.
     pub(crate) fn look(&self) -> Opening {
         let (store, automaton) = (Arc::clone(&self.store), Arc::clone(&self.automaton));
-        Opening::at(self.head.clone(), store, automaton, self.trust.clone(), Depth::Recent)
+        let mut opening =
+            Opening::at(self.head.clone(), store, automaton, self.trust.clone(), Depth::Recent);
+        opening.ledger.base = self.base.clone();
+        opening.ledger.restoring = self.restoring.clone();
+        opening
     }
 }
 
@@ -174,7 +188,9 @@ impl Opening {
         depth: Depth,
     ) -> Self {
         let (recent, missing, tree) = (VecDeque::new(), BTreeSet::new(), StateTree::new());
-        let ledger = Ledger { store, automaton, trust, head, recent, missing, tree };
+        let (shelf, base, restoring) = (None, None, None);
+        let ledger =
+            Ledger { store, automaton, trust, head, recent, missing, tree, shelf, base, restoring };
         Self { ledger, depth, repairs: Vec::new() }
     }
 
@@ -222,25 +238,27 @@ impl Opening {
     fn check(&mut self) -> Result<(), LedgerError> {
         let noted = self.noted_head()?;
         let executed = noted.map_or(Height(0), |head| head.height);
+        let base = self.ledger.base();
         let lowest = match self.depth {
-            Depth::Recent => executed.0.saturating_sub(limits::RECENT_BLOCKS - 1).max(1),
+            Depth::Recent => executed.0.saturating_sub(limits::RECENT_BLOCKS - 1),
             Depth::Whole => 1,
         };
+        let lowest = lowest.max(base.next().0);
         let sound = self.check_records(Height(lowest), executed)?;
         match noted {
-            Some(head) if sound == executed => {
+            Some(head) if sound == executed && executed >= base => {
                 self.stand_on(&head)?;
-                if !self.check_derived(Height(lowest))? {
-                    self.start_again()?;
+                if let Some(trusted) = self.check_derived(Height(lowest))? {
+                    self.start_again(trusted)?;
                 }
             }
             Some(_) => {
                 let found = format!("said {executed}; the chain is sound up to {sound}");
                 self.repaired(sound, Column::Meta, Concerned::Row(HEAD), found, Remedy::Lowered);
-                self.start_again()?;
+                self.start_again(sound)?;
             }
-            None if self.nothing_noted()? => {}
-            None => self.start_again()?,
+            None if self.nothing_noted()? && base == Height(0) => {}
+            None => self.start_again(self.ledger.base())?,
         }
         self.execute_what_is_certified()
     }
@@ -291,9 +309,8 @@ impl Opening {
             Ok(())
         })?;
         let Some(statement) = last else { return Ok(None) };
-        let Ok(certified) = self.certified(statement.height)? else { return Ok(None) };
-        let (height, hash) = (statement.height, certified.certificate.hash);
-        let timestamp_ms = certified.block.header.timestamp_ms;
+        let Ok((hash, timestamp_ms)) = self.committed(statement.height)? else { return Ok(None) };
+        let height = statement.height;
         let fits = statement.block == hash;
         Ok(fits.then_some(Head { height, hash, timestamp_ms, statement }))
     }
@@ -345,12 +362,18 @@ impl Opening {
         Ok(true)
     }
 
-    /// Throws away everything derived: the ledger is at the genesis. The head row goes first, so that
-    /// an opening after a loss of power begins here again.
-    fn start_again(&mut self) -> Result<(), LedgerError> {
+    /// Throws away what is derived, and stands on the highest snapshot up to `trusted` that serves: what is
+    /// derived of the heights up to there is not in doubt. Without one the ledger is at the genesis, and if
+    /// blocks were pruned it stays there until a snapshot is fetched. The head row goes first, so that an
+    /// opening after a loss of power begins here again.
+    fn start_again(&mut self, trusted: Height) -> Result<(), LedgerError> {
         let mut batch = Batch::default();
         batch.delete(Column::Meta, HEAD);
         self.store().mend(batch)?;
+        if self.stand_on_snapshot(trusted)? {
+            return Ok(());
+        }
+        self.forget_base()?;
         for column in Column::ALL.into_iter().filter(|column| column.class() == Class::Derived) {
             self.clear(column)?;
         }
@@ -360,15 +383,7 @@ impl Opening {
     }
 
     fn clear(&self, column: Column) -> Result<(), LedgerError> {
-        loop {
-            let rows = self.store().rows(column, b"", ROWS_AT_ONCE)?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            let mut batch = Batch::default();
-            rows.into_iter().for_each(|(key, _)| batch.delete(column, key));
-            self.store().mend(batch)?;
-        }
+        clear(self.store(), column)
     }
 
     /// Executes the certified blocks that lie above the head, up to the first that is missing or not
@@ -410,6 +425,20 @@ impl Opening {
 /// Whether a row is small enough for the quarantine.
 pub(crate) const fn may_be_kept(row: &[u8]) -> bool {
     row.len() <= QUARANTINE_BYTES_MAX
+}
+
+/// Removes all rows of a table.
+pub(crate) fn clear(store: &dyn Store, column: Column) -> Result<(), LedgerError> {
+    // Not from the first key each time: a store on disk passes over what was deleted one by one.
+    let mut from = Vec::new();
+    loop {
+        let rows = store.rows(column, &from, ROWS_AT_ONCE)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        from = after(last);
+        let mut batch = Batch::default();
+        rows.into_iter().for_each(|(key, _)| batch.delete(column, key));
+        store.mend(batch)?;
+    }
 }
 
 /// How many more rows the quarantine takes.

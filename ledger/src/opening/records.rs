@@ -130,9 +130,10 @@ impl Opening {
     }
 
     /// The hash of the block below `height`, if a certificate tells it.
-    pub(super) fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
+    pub(crate) fn hash_below(&self, height: Height) -> Result<Option<Hash>, LedgerError> {
         match height.previous() {
             Height(0) => Ok(Some(self.ledger.chain().0)),
+            below if let Some(base) = self.ledger.base_at(below) => Ok(Some(base.certificate.hash)),
             below => Ok(self.certificate(below)?.ok().map(|certificate| certificate.hash)),
         }
     }

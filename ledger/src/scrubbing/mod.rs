@@ -124,7 +124,7 @@ impl Scrubber {
     pub fn step(&mut self) -> Result<Scrubbed, LedgerError> {
         let mut scrubbed = Scrubbed { rows: 0, suspects: Vec::new(), pass_done: false };
         let next = match self.stage.clone() {
-            Stage::Control => Some(self.control(&mut scrubbed)?),
+            Stage::Control => self.control(&mut scrubbed)?,
             Stage::Heights(height) => Some(self.height(height, &mut scrubbed)?),
             Stage::Strangers(column, from) => Some(self.strangers(column, &from, &mut scrubbed)?),
             Stage::Leaves(from) => self.leaves(from, &mut scrubbed)?,
@@ -140,8 +140,21 @@ impl Scrubber {
         Ok(found(self.look.store().head())?.ok().map(|head| head.height))
     }
 
-    fn control(&mut self, scrubbed: &mut Scrubbed) -> Result<Stage, LedgerError> {
+    /// Reads where the kept chain begins. None while a snapshot is being restored: what is derived is half of
+    /// something then.
+    fn beginning(&mut self) -> Result<Option<Height>, LedgerError> {
+        if self.look.noted_restoring()?.is_ok() {
+            return Ok(None);
+        }
+        self.look.ledger.base = self.look.noted_base()?.ok();
+        // One that is damaged leaves the pruned heights suspect: the ledger that runs knows better.
+        Ok(Some(self.look.ledger.base()))
+    }
+
+    fn control(&mut self, scrubbed: &mut Scrubbed) -> Result<Option<Stage>, LedgerError> {
         scrubbed.rows += 2;
+        self.look.ledger.restoring = None;
+        let Some(base) = self.beginning()? else { return Ok(None) };
         let chain = found(self.look.store().row(Column::Meta, CHAIN))?;
         let own = self.look.ledger.chain();
         let chain_fits =
@@ -150,9 +163,9 @@ impl Scrubber {
             // What lies at its height is a finding about that height.
             Ok(head) => {
                 let statement = found(self.look.store().statement(head.height))?;
-                let block = self.look.block(head.height)?;
+                let committed = self.look.committed(head.height)?;
                 statement.is_ok_and(|statement| statement == head.statement)
-                    && block.is_ok_and(|b| b.header.timestamp_ms == head.timestamp_ms)
+                    && committed.is_ok_and(|(_, timestamp_ms)| timestamp_ms == head.timestamp_ms)
             }
             Err(_) => self.look.nothing_noted()?,
         };
@@ -160,10 +173,10 @@ impl Scrubber {
             scrubbed.suspects.push(Suspect::Control);
         }
         self.top = self.executed()?.unwrap_or(Height(0));
-        self.below = Some(own.0);
+        self.below = self.look.hash_below(base.next())?;
         (self.names, self.comparable, self.again) = ((0, 0), true, false);
         self.unseen.clear();
-        Ok(Stage::Heights(Height(1)))
+        Ok(Some(Stage::Heights(base.next())))
     }
 
     /// Where the rows above the head begin: there are none but after faults.

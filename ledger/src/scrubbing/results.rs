@@ -37,6 +37,15 @@ impl Scrubber {
         if executed < self.top {
             (self.top, self.comparable) = (executed, false);
         }
+        // Blocks may have been pruned meanwhile.
+        if crate::base::earliest(self.look.store()) != self.look.ledger.base().next() {
+            let Some(base) = self.beginning()? else { return Ok(Stage::Control) };
+            self.comparable = false;
+            if height <= base {
+                self.below = self.look.hash_below(base.next())?;
+                return Ok(Stage::Heights(base.next()));
+            }
+        }
         if height > self.top {
             self.above(scrubbed)?;
             let [first, ..] = TABLES;
@@ -90,9 +99,11 @@ impl Scrubber {
         scrubbed.rows += rows.len() as u64;
         // Read after the rows: one that was written meanwhile is of a height up to it.
         let executed = self.executed()?;
+        let base = self.look.ledger.base();
         for (key, row) in &rows {
             if column == Column::Transactions
-                && codec::decode_stored(row).is_ok_and(|l: Location| l.height <= self.top)
+                && codec::decode_stored(row)
+                    .is_ok_and(|l: Location| l.height > base && l.height <= self.top)
             {
                 self.names.1 += 1;
             }

@@ -5,6 +5,7 @@ use daruma_types::{Block, HeadClaim, Height, Outcome, codec};
 
 use super::Suspect;
 use super::results::is_stranger;
+use crate::base::BASE;
 use crate::opening::{Concerned, Opening, Remedy, found};
 use crate::{Depth, HeadInfo, Ledger, LedgerError, LedgerRepair};
 
@@ -18,6 +19,10 @@ impl Ledger {
     /// # Errors
     /// As [`Self::open`]; the ledger is to be opened again then.
     pub fn settle(&mut self, suspect: &Suspect) -> Result<Vec<LedgerRepair>, LedgerError> {
+        // Until a snapshot is restored what is derived is half of something, and each chunk of it was checked.
+        if self.restoring.is_some() {
+            return Ok(Vec::new());
+        }
         match suspect {
             Suspect::Height(height) => self.settle_height(*height),
             Suspect::Control => self.settle_control(),
@@ -34,6 +39,10 @@ impl Ledger {
     }
 
     fn settle_height(&mut self, height: Height) -> Result<Vec<LedgerRepair>, LedgerError> {
+        if height > Height(0) && height <= self.base() {
+            // Pruned, or never here: the row that says so may be damaged.
+            return self.settle_control();
+        }
         let repairs = self.check_height(height)?;
         let executed = height > Height(0) && height <= self.head.claim.height;
         if !repairs.is_empty() || !executed || self.missing.contains(&height) {
@@ -49,14 +58,15 @@ impl Ledger {
         Ok(look.repairs)
     }
 
-    /// The rows that name chain and head: this ledger knows what they must say.
+    /// The rows that name chain, head and base: this ledger knows what they must say.
     fn settle_control(&mut self) -> Result<Vec<LedgerRepair>, LedgerError> {
         let HeadInfo { claim: HeadClaim { height, hash, .. }, timestamp_ms, statement } = self.head;
         let head = Head { height, hash, timestamp_ms, statement };
         let head = (height > Height(0)).then(|| codec::encode(&head));
         let chain = Some(codec::encode(&self.chain()));
         let (mut look, mut batch) = (self.look(), Batch::default());
-        for (key, row) in [(HEAD, head), (CHAIN, chain)] {
+        let base = self.base.as_ref().map(codec::encode);
+        for (key, row) in [(HEAD, head), (CHAIN, chain), (BASE, base)] {
             let there = found(look.store().row(Column::Meta, key))?.ok();
             if there != row {
                 let what = "is not what the ledger that runs knows";

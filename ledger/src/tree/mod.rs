@@ -1,5 +1,6 @@
 //! The authenticated state: see the crate's documentation.
 
+mod growing;
 mod hashes;
 mod page;
 mod proof;
@@ -8,10 +9,11 @@ mod proof;
 mod tests;
 mod update;
 
+pub(crate) use growing::{Grown, grow};
 pub use hashes::TreeHashes;
 pub(crate) use hashes::{Hashing, value_hash};
 pub use page::empty_state_root;
-pub(crate) use page::{Page, Path, Slot};
+pub(crate) use page::{DEPTH_MAX, Page, Path, SLOTS, Slot};
 pub(crate) use proof::prove;
 pub use proof::{StateLeaf, StateProof, verify_state_proof};
 pub(crate) use update::{Changes, Pages, StateTree};

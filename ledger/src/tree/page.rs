@@ -60,9 +60,32 @@ impl Path {
         usize::from(if self.digits.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })
     }
 
+    /// Whether `key` lies below the page.
+    pub(crate) fn leads_to(&self, key: &Hash) -> bool {
+        let whole = usize::from(self.digits / 2);
+        let half = self.digits.is_multiple_of(2)
+            || self.prefix.get(whole).copied() == key.0.get(whole).map(|byte| byte & 0xf0);
+        half && self.prefix.get(..whole) == key.0.get(..whole)
+    }
+
     /// The lowest hash of a key that may lie below the page.
     pub(crate) const fn first(&self) -> Hash {
         Hash(self.prefix)
+    }
+
+    /// The least hash above all those below the page, if there is one.
+    pub(crate) fn after(&self) -> Option<Hash> {
+        let mut next = self.prefix;
+        for digit in (0..usize::from(self.digits)).rev() {
+            let byte = next.get_mut(digit / 2)?;
+            let (mask, one) = if digit.is_multiple_of(2) { (0xf0, 0x10) } else { (0x0f, 0x01) };
+            if *byte & mask != mask {
+                *byte += one;
+                return Some(Hash(next));
+            }
+            *byte &= !mask;
+        }
+        None
     }
 
     /// Digits in the path.
@@ -335,5 +358,26 @@ mod tests {
         }
         assert_eq!(path.row_key()[1..], key.0);
         assert_eq!(Path::ROOT.towards(&key).towards(&key).towards(&key).to_string(), "/112");
+    }
+
+    #[test]
+    fn a_path_says_which_hashes_lie_below_it_and_which_comes_next() {
+        let hash = |start: &[u8]| {
+            let mut bytes = [0; 32];
+            bytes[..start.len()].copy_from_slice(start);
+            Hash(bytes)
+        };
+        let path = |digits: &[u8]| digits.iter().fold(Path::ROOT, |path, digit| path.below(*digit));
+        assert!(Path::ROOT.leads_to(&hash(&[7])));
+        assert_eq!((Path::ROOT.first(), Path::ROOT.after()), (hash(&[]), None));
+        let odd = path(&[1, 2, 0xf]);
+        assert_eq!((odd.first(), odd.after()), (hash(&[0x12, 0xf0]), Some(hash(&[0x13]))));
+        assert!(odd.leads_to(&hash(&[0x12, 0xf7])) && !odd.leads_to(&hash(&[0x12, 0xe7])));
+        assert!(!odd.leads_to(&hash(&[0x22, 0xf7])));
+        let even = path(&[1, 2]);
+        assert_eq!(even.after(), Some(hash(&[0x13])));
+        assert!(even.leads_to(&hash(&[0x12, 0xff])) && !even.leads_to(&hash(&[0x13])));
+        assert_eq!(path(&[0xf; 64]).after(), None);
+        assert_eq!(path(&[0xf, 0xf, 0xf]).after(), None);
     }
 }

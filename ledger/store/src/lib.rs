@@ -38,5 +38,5 @@ pub use rocks::{Rocks, RocksStore};
 #[cfg(feature = "rocks")]
 pub use salvage::{Opened, Salvaged};
 pub use store::{Commit, Head, Location, Recovered, Snapshot, Store};
-pub use tables::{CHAIN, HEAD, RESTORED, Tables};
+pub use tables::{CHAIN, HEAD, RESTORED, Tables, statement_row};
 pub use trust::Trust;

@@ -137,9 +137,10 @@ fn row<T: Decode<()>>(
     rows.get(column, key)?.map(|bytes| decode_row(column, key, &bytes)).transpose()
 }
 
-/// A statement's row ends in a hash of it: no other row says what the state of an earlier height was, so
-/// nothing else would show that it is damaged.
-fn guarded(statement: &Statement) -> Vec<u8> {
+/// A row of [`Column::Statements`]. It ends in a hash of the statement: no other row says what the state of
+/// an earlier height was, so nothing else would show that it is damaged.
+#[must_use]
+pub fn statement_row(statement: &Statement) -> Vec<u8> {
     codec::encode(&(*statement, guard_of(statement)))
 }
 
@@ -229,7 +230,7 @@ impl<B: Backend> Store for Tables<B> {
         batch.put(Column::Certificates, at(height), codec::encode(&commit.block.certificate));
         batch.put(Column::Headers, hash.0, codec::encode(header));
         batch.put(Column::Receipts, at(height), codec::encode(&commit.receipts.to_vec()));
-        batch.put(Column::Statements, at(height), guarded(&commit.statement));
+        batch.put(Column::Statements, at(height), statement_row(&commit.statement));
         let numbered: Vec<(u32, &Hash)> = (0..).zip(commit.transactions).collect();
         // From the last to the first, so that the first place of a name is the one that stays.
         for (index, name) in numbered.iter().rev() {

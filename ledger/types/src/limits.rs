@@ -58,3 +58,8 @@ pub const REPLY_BYTES_MAX: usize = 4096;
 
 /// Overhead allowed for a transaction beside its operation: key, nonce, signature and lengths.
 pub const TRANSACTION_OVERHEAD_BYTES: usize = 128;
+
+/// Bytes of one chunk of a state snapshot, encoded, without the proof of a few KiB beside it: several
+/// pass a slow link within the patience of whoever waits for one, and an interruption costs no more than
+/// one of them. The largest entry of a state fits many times.
+pub const CHUNK_BYTES: usize = 512 * 1024;

@@ -1,11 +1,12 @@
 //! The replicas' messages.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::{Decode, Encode};
 use crate::{
-    Attestation, Ballot, Block, Certificate, CertifiedBlock, Coordination, Demand,
+    Attestation, Ballot, Block, Certificate, CertifiedBlock, Checkpoint, Coordination, Demand,
     EnterCertificate, Hash, Height, LeaveCertificate, NewView, Report, Signature, StateCertificate,
     Summary, Transaction, Vote,
 };
@@ -99,6 +100,26 @@ pub enum Message {
     Transactions(Vec<Transaction>),
     /// Blocks that were wanted and are not held.
     Lacks(Lacks),
+    /// What proves the sender's last snapshot: to whoever asks for blocks that the sender pruned, or is far
+    /// behind.
+    SnapshotOffer(Box<Checkpoint>),
+    /// A request for a chunk of the snapshot at a height.
+    SnapshotWant {
+        /// The snapshot's height.
+        height: Height,
+        /// Where the chunk begins: the least hash of a key that may be in it.
+        from: Hash,
+    },
+    /// A chunk of a snapshot. It proves itself to whoever holds the checkpoint; see `daruma-ledger`.
+    SnapshotChunk {
+        /// The snapshot's height.
+        height: Height,
+        /// Where it begins.
+        from: Hash,
+        /// The chunk, encoded.
+        #[cfg_attr(feature = "arbitrary", arbitrary(with = crate::from_bytes::bytes))]
+        chunk: Vec<u8>,
+    },
 }
 
 /// Which of a connection's two streams a message takes, so that bulk never delays votes (DESIGN 7).
@@ -127,6 +148,7 @@ impl Message {
             | Self::Want(_)
             | Self::Lacks(_)
             | Self::Fetch { .. }
+            | Self::SnapshotWant { .. }
             | Self::Attestation(_) => Lane::Votes,
             Self::Report(_)
             | Self::NewView(_)
@@ -134,7 +156,9 @@ impl Message {
             | Self::Body(_)
             | Self::Blocks(_)
             | Self::StateCertificates(_)
-            | Self::Transactions(_) => Lane::Bulk,
+            | Self::Transactions(_)
+            | Self::SnapshotOffer(_)
+            | Self::SnapshotChunk { .. } => Lane::Bulk,
         }
     }
 
@@ -162,6 +186,9 @@ impl Message {
             Self::Attestation(_) => "attestation",
             Self::StateCertificates(_) => "state-certificates",
             Self::Transactions(_) => "transactions",
+            Self::SnapshotOffer(_) => "snapshot-offer",
+            Self::SnapshotWant { .. } => "snapshot-want",
+            Self::SnapshotChunk { .. } => "snapshot-chunk",
         }
     }
 }

@@ -135,6 +135,9 @@ impl Door {
             | Message::Fetch { .. }
             | Message::Blocks(_)
             | Message::StateCertificates(_)
+            | Message::SnapshotOffer(_)
+            | Message::SnapshotWant { .. }
+            | Message::SnapshotChunk { .. }
             | Message::Attestation(_) => return,
         };
         // More than a message may hold is refused at admission, before any signature is checked.

@@ -64,6 +64,8 @@ pub struct Counters {
     pub journal_fails: AtomicBool,
     /// Whether nothing is executed because the ledger cannot be written.
     pub ledger_fails: AtomicBool,
+    /// Whether a snapshot is being restored: nothing is executed, and there is no state to read.
+    pub restoring: AtomicBool,
     /// Times a valid certificate was found to contradict the own chain.
     pub forks: AtomicU64,
     /// Syncs of the journal.

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use daruma_engine::Input;
-use daruma_ledger::{Depth, Executed, Ledger, LedgerError, LedgerReader, LedgerRepair, Suspect};
+use daruma_ledger::{
+    Depth, Executed, Ledger, LedgerError, LedgerReader, LedgerRepair, SnapshotShelf, Suspect,
+};
 use daruma_network::Network;
 use daruma_store::{Heal, HealComponent, Store};
 use daruma_types::{
@@ -24,6 +26,7 @@ use crate::healing::{HealNotes, heals_of_ledger, now_ms};
 use crate::scrubbing::ScrubControl;
 use crate::start::engine_head;
 use crate::supervision::{Supervisor, Task};
+use crate::syncing::{Shelves, Syncing, Waiting};
 use crate::turn::{LedgerWork, Serving, Work};
 use crate::{DriverError, limits};
 
@@ -39,6 +42,7 @@ pub(crate) struct Executor {
     pub(crate) heals: HealNotes,
     /// Names of the transactions of blocks whose attestations may still come.
     pub(crate) unattested: BTreeMap<Height, Arc<[Hash]>>,
+    pub(crate) syncing: Syncing,
     pub(crate) scrub: Arc<ScrubControl>,
     pub(crate) supervisor: Arc<Supervisor>,
     /// Whether a check of the ledger was broken off, so that the store may hold half of what it should: it is to
@@ -58,7 +62,8 @@ impl Executor {
         let supervisor = Arc::clone(&self.supervisor);
         loop {
             supervisor.waits(Task::Executor);
-            let wait = next_telling.saturating_duration_since(Instant::now());
+            let next = next_telling.min(self.syncing.next_tick);
+            let wait = next.saturating_duration_since(Instant::now());
             let work = match self.work.recv_timeout(wait) {
                 Ok(work) => Some(work),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -69,6 +74,7 @@ impl Executor {
                 if let Some(work) = work {
                     self.perform(work);
                 }
+                self.sync_tick();
                 if Instant::now() >= next_telling {
                     self.tell_head();
                     next_telling = Instant::now() + limits::LEDGER_PERIOD;
@@ -98,6 +104,8 @@ impl Executor {
             LedgerWork::Settle(suspect) => self.settle(&suspect),
             LedgerWork::Mend(block) => self.mend(&block),
             LedgerWork::LookUp(clients) => self.look_up(&clients),
+            LedgerWork::Offered(from, checkpoint) => self.offered(from, checkpoint),
+            LedgerWork::Chunk(chunk) => self.chunk(chunk),
         }
     }
 
@@ -133,6 +141,8 @@ impl Executor {
             self.supervisor.works(Task::Executor);
             match self.execute_checked(block) {
                 Ok(executed) => break executed,
+                // The engine asks for blocks all the time, and gets some that are no use yet.
+                Err(LedgerError::Restoring { .. }) => return,
                 Err(refusal) if refusal.refuses_block() => {
                     // The engine's memory is wrong, or was, and it repeats itself. The ledger is right.
                     warn!(%refusal, "a block was not executed");
@@ -163,6 +173,9 @@ impl Executor {
             let heal = Heal::new(now_ms(), HealComponent::Disk, cause, done);
             self.heals.note("ledger resumed", vec![heal]);
         }
+        if let Some(maker) = &self.syncing.maker {
+            maker.executed(executed.statement.height);
+        }
         self.door.executed(&executed.nonces);
         let transactions: Arc<[Hash]> = executed.transactions.into();
         self.unattested.insert(executed.statement.height, transactions.clone());
@@ -192,9 +205,16 @@ impl Executor {
     }
 
     /// Tells where the ledger stands, for an engine that is made anew.
-    fn stand(&self) {
+    pub(crate) fn stand(&self) {
+        self.note_restoring();
         let head = engine_head(&self.ledger);
         let _stopped = self.engine.send(Work::Rebuild(Box::new(head)));
+    }
+
+    /// For the node's health.
+    fn note_restoring(&self) {
+        let restoring = self.ledger.restoring().is_some();
+        self.counters.restoring.store(restoring, Ordering::Relaxed);
     }
 
     /// Compares another chain's blocks with our own, and gives up our own where they part if the
@@ -295,7 +315,7 @@ impl Executor {
     }
 
     /// The ledger is no longer what it was: everybody is told.
-    fn changed(&mut self, from: Height) {
+    pub(crate) fn changed(&mut self, from: Height) {
         let to = self.ledger.head().claim.height;
         self.door.forget();
         self.unattested.clear();
@@ -304,7 +324,7 @@ impl Executor {
     }
 
     /// Repairs what was found damaged on the way. False if the disk does not let it.
-    fn repair(&mut self, damage: &LedgerError) -> bool {
+    pub(crate) fn repair(&mut self, damage: &LedgerError) -> bool {
         warn!(%damage, "the ledger is checked and repaired");
         Counters::count(&self.counters.ledger_repairs);
         let started = Instant::now();
@@ -385,26 +405,43 @@ pub fn tell_repairs(repairs: &[LedgerRepair]) {
     }
 }
 
-/// Reads committed blocks for peers that are behind. What is found damaged is not sent, and the ledger is told.
+/// Reads committed blocks, and chunks of snapshots, for peers that are behind. What is found damaged is not
+/// sent, and the ledger is told.
 pub(crate) fn serve(
     servings: &Receiver<Serving>,
     reader: &LedgerReader,
     network: &Network,
+    (shelf, waiting): (Option<&dyn SnapshotShelf>, &Waiting),
     ledger: &SyncSender<LedgerWork>,
     supervisor: &Supervisor,
 ) -> Result<(), DriverError> {
+    let shelves = Shelves { shelf, network };
     while let Ok(serving) = servings.recv() {
-        supervisor.each(Task::Serving, || serve_one(serving, reader, network, ledger))?;
+        if let Serving::Chunk { to, .. } = serving {
+            waiting.end(to);
+        }
+        supervisor.each(Task::Serving, || serve_one(serving, reader, &shelves, ledger))?;
     }
     Ok(())
 }
 
 fn serve_one(
-    Serving { to, from, count }: Serving,
+    serving: Serving,
     reader: &LedgerReader,
-    network: &Network,
+    shelves: &Shelves<'_>,
     ledger: &SyncSender<LedgerWork>,
 ) {
+    let network = shelves.network;
+    let (to, from, count) = match serving {
+        Serving::Blocks { to, from, count } => (to, from, count),
+        Serving::Chunk { to, height, from } => {
+            shelves.send_chunk(to, height, from);
+            return;
+        }
+    };
+    if shelves.offer(to, from, reader) {
+        return;
+    }
     let count = (count as usize).min(wire::FETCH_BLOCKS_MAX);
     let read = reader.sound_blocks(from, count, wire::FETCH_BYTES_MAX);
     if let Ok((_, Some(damaged))) = &read {

@@ -13,7 +13,8 @@ use crate::door::Door;
 use crate::event::Counters;
 use crate::limits;
 use crate::supervision::Task;
-use crate::turn::Work;
+use crate::syncing::{Awaited, Chunk, Waiting};
+use crate::turn::{LedgerWork, Serving, Work};
 use crate::{Answer, DriverError, Submission, Supervisor};
 
 /// A frame and its authenticated sender.
@@ -30,7 +31,43 @@ pub(crate) struct Intake {
     pub(crate) engine: SyncSender<Work>,
     pub(crate) network: Network,
     pub(crate) counters: Arc<Counters>,
+    /// None for what comes from clients: the ledger's threads end with the network.
+    pub(crate) sync: Option<SyncRoutes>,
     pub(crate) supervisor: Arc<Supervisor>,
+}
+
+/// Where messages of state sync go.
+#[derive(Clone)]
+pub(crate) struct SyncRoutes {
+    pub(crate) ledger: SyncSender<LedgerWork>,
+    pub(crate) servings: SyncSender<Serving>,
+    pub(crate) awaited: Awaited,
+    pub(crate) waiting: Waiting,
+}
+
+impl SyncRoutes {
+    /// Takes a message that needs no look by the door; gives back any other.
+    fn take(&self, from: ReplicaId, message: Message) -> Option<Message> {
+        match message {
+            Message::SnapshotChunk { height, from: first, chunk: bytes } => {
+                let chunk = Chunk { sender: from, height, from: first, bytes };
+                if self.awaited.take(from) {
+                    // Asked for again, should the ledger have no room.
+                    let _full = self.ledger.try_send(LedgerWork::Chunk(chunk));
+                }
+                None
+            }
+            Message::SnapshotWant { height, from: first } => {
+                let serving = Serving::Chunk { to: from, height, from: first };
+                if self.waiting.begin(from) && self.servings.try_send(serving).is_err() {
+                    // The peer asks again.
+                    self.waiting.end(from);
+                }
+                None
+            }
+            other => Some(other),
+        }
+    }
 }
 
 impl Intake {
@@ -108,9 +145,23 @@ impl Intake {
             self.network.report_garbage(from);
             return true;
         }
+        // Chunks are for the ledger, and large: they do not go through the engine.
+        let message = match &self.sync {
+            Some(sync) => sync.take(from, message),
+            None => Some(message),
+        };
+        let Some(message) = message else { return true };
         self.door.check_ahead(&message);
         match admit(from, message, self.door.as_ref()) {
             Ok(message) => {
+                if let (Message::SnapshotOffer(checkpoint), Some(sync)) =
+                    (message.message(), &self.sync)
+                {
+                    // Offered again, should the ledger have no room.
+                    let offer = LedgerWork::Offered(from, checkpoint.clone());
+                    let _full = sync.ledger.try_send(offer);
+                    return true;
+                }
                 let input = Box::new(Input::Received { from, message });
                 self.engine.send(Work::Input(input)).is_ok()
             }

@@ -22,8 +22,10 @@ mod intake;
 pub mod limits;
 mod rebuilding;
 mod scrubbing;
+mod snapshots;
 mod start;
 mod supervision;
+mod syncing;
 mod turn;
 
 pub use door::Refused;
@@ -31,6 +33,7 @@ pub use event::{Counters, DriverEvent};
 pub use executor::tell_repairs;
 pub use healing::{heals_of_ledger, now_ms};
 pub use scrubbing::{ScrubControl, ScrubProgress, ScrubSettings};
+pub use snapshots::Snapshots;
 pub use start::{Driver, DriverParts};
 pub use supervision::Supervisor;
 

@@ -73,6 +73,21 @@ pub const REBUILD_WINDOW: Duration = Duration::from_secs(60);
 /// The pause before the next time then: the replica must not spend its life starting.
 pub const REBUILD_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often state sync looks whether something is due; its patience is counted in these.
+pub const SYNC_PERIOD: Duration = Duration::from_millis(100);
+
+/// Blocks above a replica's head from which on a snapshot is had sooner than the blocks: a full block takes
+/// some milliseconds to execute, so these are at least some seconds' work.
+pub const SNAPSHOT_LEAP: u64 = 4096;
+
+/// Bytes of the state that are read and written in a second while a snapshot is made: a fraction of what a
+/// disk gives, so that execution does not wait for it.
+pub const SNAPSHOT_BYTES_PER_SECOND: u64 = 32 * 1024 * 1024;
+
+/// How long a snapshot waits for its height's attestations: they come within a round trip, or not at all
+/// before a later height's.
+pub const ATTESTATIONS_WAIT: Duration = Duration::from_secs(60);
+
 /// The first pause before a disk that refused a write is asked again; it doubles each time.
 pub const DISK_PAUSE_MIN: Duration = Duration::from_millis(100);
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Engine, EngineHead, Status};
-use daruma_ledger::{HeadInfo, Ledger, Scrubber};
+use daruma_engine::{Context, Engine, EngineHead, StateSync, Status};
+use daruma_ledger::{HeadInfo, Ledger, LedgerReader, Scrubber};
 use daruma_network::{Events, Network};
 use daruma_store::{CleanJournal, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -19,10 +19,12 @@ use crate::door::Door;
 use crate::event::{Counters, DriverEvent};
 use crate::executor::{Executor, serve};
 use crate::healing::{self, HealNotes, heals_of_journal, now_ms};
-use crate::intake::Intake;
+use crate::intake::{Intake, SyncRoutes};
 use crate::rebuilding::Rebuilding;
 use crate::scrubbing::{ScrubControl, ScrubSettings, Scrubbing};
+use crate::snapshots::{Maker, Making, Snapshots};
 use crate::supervision::{Supervisor, Task};
+use crate::syncing::{Awaited, Syncing, Waiting};
 use crate::turn::{EngineThread, Work, trust_of};
 use crate::{DriverError, Submission, limits};
 
@@ -42,6 +44,8 @@ pub struct DriverParts {
     pub events: Events,
     /// Time from one tick of the engine to the next.
     pub tick: Duration,
+    /// How snapshots are kept; without it none are made, given out or fetched.
+    pub snapshots: Option<Snapshots>,
     /// How the ledger is looked through while the replica serves.
     pub scrub: ScrubSettings,
 }
@@ -95,7 +99,17 @@ impl Driver {
     /// # Errors
     /// [`DriverError`] if the journal cannot be read or a thread not be started.
     pub fn start(parts: DriverParts) -> Result<Self, DriverError> {
-        let DriverParts { context, store, ledger, automaton, network, events, tick, scrub } = parts;
+        let DriverParts {
+            context,
+            store,
+            ledger,
+            automaton,
+            network,
+            events,
+            tick,
+            snapshots,
+            scrub,
+        } = parts;
         let CleanJournal { journal, dropped } = store.clean_journal(&trust_of(&context))?;
         let journal_heals = heals_of_journal(&dropped, now_ms());
         for (fault, rows) in dropped {
@@ -115,6 +129,7 @@ impl Driver {
         let (status_sender, status) = watch::channel(Arc::new(engine.status()));
         let (events_sender, _) = broadcast::channel(limits::EVENTS_MAX);
         let counters = Arc::new(Counters::default());
+        counters.restoring.store(ledger.restoring().is_some(), Ordering::Relaxed);
         let (notes_sender, notes) = sync_channel(limits::HEAL_NOTES_MAX);
         let lost = Arc::new(AtomicU64::new(0));
         let heals = HealNotes::new(notes_sender, lost.clone());
@@ -129,7 +144,40 @@ impl Driver {
             ledger: ledger_sender.clone(),
             engine: engine_lives,
         };
+        let (ends_sender, ends) = channel();
+        let (awaited, waiting) = (Awaited::default(), Waiting::default());
+        let shelf = snapshots.as_ref().map(|snapshots| Arc::clone(&snapshots.shelf));
+        let maker = match &snapshots {
+            Some(snapshots) => {
+                let making = (snapshots.clone(), store.clone(), reader.clone());
+                Some(start_making(making, &ends_sender, supervisor.clone())?)
+            }
+            None => None,
+        };
+        let syncing = Syncing {
+            sync: StateSync::new(context.own, context.thresholds(), limits::SNAPSHOT_LEAP),
+            network: network.clone(),
+            awaited: awaited.clone(),
+            snapshots,
+            maker,
+            next_tick: Instant::now(),
+            pruned_for: None,
+            pruning: true,
+        };
 
+        let intake = Intake {
+            door: door.clone(),
+            engine: work_sender.clone(),
+            network: network.clone(),
+            counters: counters.clone(),
+            sync: shelf.is_some().then(|| SyncRoutes {
+                ledger: ledger_sender.clone(),
+                servings: servings_sender.clone(),
+                awaited,
+                waiting: waiting.clone(),
+            }),
+            supervisor: supervisor.clone(),
+        };
         let engine_thread = EngineThread {
             engine,
             context,
@@ -156,18 +204,11 @@ impl Driver {
             counters: counters.clone(),
             heals,
             unattested: BTreeMap::new(),
+            syncing,
             scrub: scrub_control.clone(),
             supervisor: supervisor.clone(),
             unchecked: false,
         };
-        let intake = Intake {
-            door,
-            engine: work_sender.clone(),
-            network: network.clone(),
-            counters: counters.clone(),
-            supervisor: supervisor.clone(),
-        };
-        let (ends_sender, ends) = channel();
         thread("engine", &ends_sender, move || engine_thread.run(effects))?;
         thread("executor", &ends_sender, move || executor.run())?;
         let watched = supervisor.clone();
@@ -177,7 +218,8 @@ impl Driver {
         })?;
         let (serving_network, serving_supervisor) = (network.clone(), supervisor.clone());
         thread("serving", &ends_sender, move || {
-            serve(&servings, &reader, &serving_network, &checks, &serving_supervisor)
+            let (shelf, supervisor) = (shelf.as_deref(), serving_supervisor.as_ref());
+            serve(&servings, &reader, &serving_network, (shelf, &waiting), &checks, supervisor)
         })?;
         let scrub_supervisor = supervisor.clone();
         thread("scrub", &ends_sender, move || scrub_until_end(scrubbing, &scrub_supervisor))?;
@@ -258,6 +300,26 @@ impl Driver {
     }
 }
 
+/// Starts the thread that makes snapshots.
+fn start_making(
+    (snapshots, store, reader): (Snapshots, Arc<dyn Store>, LedgerReader),
+    ends: &Sender<End>,
+    supervisor: Arc<Supervisor>,
+) -> Result<Maker, DriverError> {
+    // No queue: one that is due while another is made is left out.
+    let (make, makes) = sync_channel(0);
+    let (every, stopped) = (snapshots.every, Arc::new(AtomicBool::new(false)));
+    let making = Making { snapshots, store, reader, stopped: Arc::clone(&stopped) };
+    thread("snapshots", ends, move || {
+        // A panic costs the snapshot that was being made; the next one is not far.
+        while let Err(why) = supervisor.caught(|| making.run(&makes)) {
+            std::thread::sleep(supervisor.restarts(Task::Snapshots, &why)?);
+        }
+        Ok(())
+    })?;
+    Ok(Maker { every, make, stopped })
+}
+
 fn start_intake(
     intake: &Intake,
     events: Events,
@@ -273,7 +335,7 @@ fn start_intake(
     }
     let dispatcher = intake.clone();
     thread("dispatch", ends, move || dispatcher.dispatch(events, &checkers))?;
-    let submitter = intake.clone();
+    let submitter = Intake { sync: None, ..intake.clone() };
     thread("submit", ends, move || submitter.check_submissions(submissions))
 }
 

@@ -33,10 +33,11 @@ pub(crate) enum Task {
     Dispatch,
     Submit,
     Scrub,
+    Snapshots,
 }
 
 impl Task {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Engine,
         Self::Executor,
         Self::Serving,
@@ -44,6 +45,7 @@ impl Task {
         Self::Dispatch,
         Self::Submit,
         Self::Scrub,
+        Self::Snapshots,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl Task {
             Self::Dispatch => "dispatch",
             Self::Submit => "submit",
             Self::Scrub => "scrub",
+            Self::Snapshots => "snapshots",
         }
     }
 
@@ -63,15 +66,18 @@ impl Task {
         match self {
             Self::Engine => limits::ENGINE_STUCK,
             Self::Executor => limits::EXECUTOR_STUCK,
-            Self::Serving | Self::Check | Self::Dispatch | Self::Submit | Self::Scrub => {
-                limits::THREAD_STUCK
-            }
+            Self::Serving
+            | Self::Check
+            | Self::Dispatch
+            | Self::Submit
+            | Self::Scrub
+            | Self::Snapshots => limits::THREAD_STUCK,
         }
     }
 
     const fn component(self) -> HealComponent {
         match self {
-            Self::Executor | Self::Serving | Self::Scrub => HealComponent::Ledger,
+            Self::Executor | Self::Serving | Self::Scrub | Self::Snapshots => HealComponent::Ledger,
             Self::Engine | Self::Check | Self::Dispatch | Self::Submit => HealComponent::Engine,
         }
     }

@@ -16,8 +16,8 @@ use daruma_ledger::Suspect;
 use daruma_network::Network;
 use daruma_store::{Heal, HealComponent, Store, StoreError, Trust};
 use daruma_types::{
-    CertifiedBlock, Height, Message, Promise, PublicKey, ReplicaId, StateCertificate, Transaction,
-    codec,
+    CertifiedBlock, Checkpoint, Hash, Height, Message, Promise, PublicKey, ReplicaId,
+    StateCertificate, Transaction, codec,
 };
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
@@ -28,6 +28,7 @@ use crate::healing::{HealNotes, kind_of, now_ms};
 use crate::limits;
 use crate::rebuilding::{Cause, Rebuilding};
 use crate::supervision::{Supervisor, Task};
+use crate::syncing::Chunk;
 use crate::{Answer, DriverError};
 
 /// What the engine's thread is given.
@@ -61,14 +62,19 @@ pub(crate) enum LedgerWork {
     Settle(Suspect),
     /// Say where the ledger stands once all of this is done.
     Stand,
+    /// A peer offers this snapshot.
+    Offered(ReplicaId, Box<Checkpoint>),
+    /// A chunk of a snapshot came.
+    Chunk(Chunk),
 }
 
-/// A peer's request for committed blocks.
+/// What a peer asks for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Serving {
-    pub(crate) to: ReplicaId,
-    pub(crate) from: Height,
-    pub(crate) count: u32,
+pub(crate) enum Serving {
+    /// Committed blocks.
+    Blocks { to: ReplicaId, from: Height, count: u32 },
+    /// A chunk of a snapshot.
+    Chunk { to: ReplicaId, height: Height, from: Hash },
 }
 
 /// Everything the engine's thread holds.
@@ -321,7 +327,7 @@ impl EngineThread {
                 Effect::Adopt { blocks, tie } => turn.adoptions.push((blocks, tie)),
                 Effect::Mend(block) => turn.mends.push(block),
                 Effect::ServeBlocks { to, from, count } => {
-                    turn.servings.push(Serving { to, from, count });
+                    turn.servings.push(Serving::Blocks { to, from, count });
                 }
                 Effect::Pooled(_) => {}
                 Effect::Observed(observation) => self.observe(&observation),

@@ -96,6 +96,7 @@ async fn start(signer: Arc<Fails>, verifier: Arc<Fails>) -> (Driver, Arc<MemoryS
         network,
         events,
         tick: Duration::from_millis(10),
+        snapshots: None,
         scrub: ScrubSettings { enabled: false, rows_per_second: 1000, pause: Duration::ZERO },
     })
     .unwrap();

@@ -186,6 +186,9 @@ fn check(
                 certificate.verify(needed, committee, verifier)?;
             }
         }
+        Message::SnapshotOffer(checkpoint) => checkpoint.verify(committee, verifier)?,
+        // Checked by the ledger, against the checkpoint of the snapshot that it restores.
+        Message::SnapshotWant { .. } | Message::SnapshotChunk { .. } => {}
         Message::Attestation(attestation) => {
             own_name("attestation", from, attestation.replica)?;
             attestation.verify(committee, verifier)?;
@@ -311,6 +314,9 @@ fn ledger_nonces(
         | Message::Fetch { .. }
         | Message::Blocks(_)
         | Message::Attestation(_)
+        | Message::SnapshotOffer(_)
+        | Message::SnapshotWant { .. }
+        | Message::SnapshotChunk { .. }
         | Message::StateCertificates(_) => return Vec::new(),
     };
     let mut clients: Vec<PublicKey> = transactions.iter().map(|t| t.client).collect();

@@ -287,6 +287,10 @@ impl Engine {
                     self.attestations.on_certificate(&certificate, context, out);
                 }
             }
+            // Between the ledgers of two replicas, and `StateSync`; nothing here follows from them.
+            Message::SnapshotOffer(_)
+            | Message::SnapshotWant { .. }
+            | Message::SnapshotChunk { .. } => {}
             Message::Attestation(attestation) => {
                 self.attestations.on_attestation(attestation, context, out);
             }

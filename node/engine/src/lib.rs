@@ -41,6 +41,7 @@ mod outbox;
 mod pool;
 mod replication;
 mod status;
+mod sync;
 mod view;
 
 pub use admission::{AdmissionContext, Admitted, Checked, Refusal, admit};
@@ -53,4 +54,5 @@ pub use io::{Destination, Disbelief, Effect, Input, Observation, Suspicion};
 pub use pool::PoolRefusal;
 pub use replication::EngineHead;
 pub use status::Status;
+pub use sync::{Standing, StateSync, SyncAct};
 pub use view::{AutomatonState, DetectorState};

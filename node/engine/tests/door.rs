@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use daruma_engine::{AdmissionContext, ChainLimits, Refusal, admit};
 use daruma_types::{
-    Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Committee, Demand, Ed25519,
-    EnterCertificate, Hash, HeadClaim, Height, LeaveCertificate, Message, NewView, PrePrepare,
-    PublicKey, Replica, ReplicaId, Report, SecretKey, Signer, SignerSet, StateCertificate,
-    Statement, Transaction, TransactionError, Verifier, View, Vote, VoteKind, codec,
+    Attestation, Ballot, Block, Certificate, CertifiedBlock, ChainId, Checkpoint, Committee,
+    Demand, Ed25519, EnterCertificate, Hash, HeadClaim, Height, LeaveCertificate, Message, NewView,
+    PrePrepare, PublicKey, Replica, ReplicaId, Report, SecretKey, Signer, SignerSet,
+    StateCertificate, Statement, Transaction, TransactionError, Verifier, View, Vote, VoteKind,
+    codec,
 };
 
 const LIMITS: ChainLimits = ChainLimits {
@@ -91,6 +92,12 @@ fn messages(chain: ChainId) -> Vec<Message> {
         Statement { height, block: hash, state_root: Hash([3; 32]), receipts_root: Hash([4; 32]) };
     let (attesting, attestations) =
         quorum(|key, id| Attestation::sign(statement, id, chain, key).signature);
+    let attested = StateCertificate { statement, signers: attesting, signatures: attestations };
+    let checkpoint = Checkpoint {
+        header: block.header.clone(),
+        certificate: committed.clone(),
+        state: attested.clone(),
+    };
     let headers = vec![block.header.clone()];
     let vote = Vote::sign(VoteKind::Prepare, chain, Ballot(1), height, hash, &key(1));
     vec![
@@ -108,12 +115,9 @@ fn messages(chain: ChainId) -> Vec<Message> {
         Message::Certificate(prepared),
         Message::Blocks(vec![CertifiedBlock { block, certificate: committed }]),
         Message::Attestation(Attestation::sign(statement, ReplicaId(1), chain, &key(1))),
-        Message::StateCertificates(vec![StateCertificate {
-            statement,
-            signers: attesting,
-            signatures: attestations,
-        }]),
+        Message::StateCertificates(vec![attested]),
         Message::Transactions(vec![transaction]),
+        Message::SnapshotOffer(Box::new(checkpoint)),
     ]
 }
 

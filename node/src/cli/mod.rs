@@ -13,6 +13,7 @@ mod query;
 mod run;
 #[cfg(feature = "simulate")]
 mod simulate;
+mod snapshot;
 mod status;
 mod stop;
 mod tx;
@@ -61,6 +62,9 @@ enum Command {
     /// Make a backup of a replica's store, or put one in place.
     #[command(subcommand)]
     Backup(backup::Arguments),
+    /// Make, list or check snapshots of a replica's state.
+    #[command(subcommand)]
+    Snapshot(snapshot::Arguments),
     /// Search for a fault in simulated networks.
     #[cfg(feature = "simulate")]
     Simulate(simulate::Arguments),
@@ -86,6 +90,7 @@ impl Cli {
             Command::Verify(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Doctor(arguments) => quiet().and_then(|()| arguments.execute()),
             Command::Backup(arguments) => quiet().and_then(|()| arguments.execute()),
+            Command::Snapshot(arguments) => quiet().and_then(|()| arguments.execute()),
             #[cfg(feature = "simulate")]
             Command::Simulate(arguments) => quiet().and_then(|()| simulate::execute(&arguments)),
         }

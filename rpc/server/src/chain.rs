@@ -25,7 +25,7 @@ impl ChainApiServer for ChainMethods {
         let read = move |_: &Context, ledger: &LedgerReader| {
             let height = height_of(ledger, block)?;
             let found = ledger.certified_block(height).map_err(ledger_failed)?;
-            let found = found.ok_or_else(|| missing(height))?;
+            let found = found.ok_or_else(|| missing(ledger, height))?;
             let transactions = found.block.transactions.iter().map(|transaction| {
                 if full {
                     BlockTransaction::Full(transaction.clone().into())
@@ -46,7 +46,7 @@ impl ChainApiServer for ChainMethods {
         let read = move |_: &Context, ledger: &LedgerReader| {
             let height = height_of(ledger, block)?;
             let header = ledger.header(height).map_err(ledger_failed)?;
-            header.as_ref().map(HeaderJson::from).ok_or_else(|| missing(height))
+            header.as_ref().map(HeaderJson::from).ok_or_else(|| missing(ledger, height))
         };
         Ok(self.0.blocking(Work::Read, read).await?)
     }
@@ -55,7 +55,8 @@ impl ChainApiServer for ChainMethods {
         let read = move |_: &Context, ledger: &LedgerReader| {
             let height = height_of(ledger, block)?;
             let certificate = ledger.certificate(height).map_err(ledger_failed)?;
-            certificate.as_ref().map(CertificateJson::from).ok_or_else(|| missing(height))
+            let json = certificate.as_ref().map(CertificateJson::from);
+            json.ok_or_else(|| missing(ledger, height))
         };
         Ok(self.0.blocking(Work::Read, read).await?)
     }
@@ -173,7 +174,7 @@ fn height_of(ledger: &LedgerReader, selector: BlockSelector) -> Result<Height, R
     let head = || Ok(ledger.head().map_err(ledger_failed)?.statement.height);
     let height = match selector {
         BlockSelector::Latest => head()?,
-        BlockSelector::Earliest => Height(1).min(head()?),
+        BlockSelector::Earliest => ledger.earliest().min(head()?),
         BlockSelector::Height(height) => {
             let latest = head()?;
             if height > latest {
@@ -202,7 +203,10 @@ fn in_future(height: u64, latest: u64) -> RpcFailure {
     failure
 }
 
-/// A height up to the head that the ledger does not have.
-fn missing(height: Height) -> RpcFailure {
+/// A height up to the head that the ledger does not have, or no longer.
+fn missing(ledger: &LedgerReader, height: Height) -> RpcFailure {
+    if let Err(pruned) = ledger.expect_kept(height) {
+        return ledger_failed(pruned);
+    }
     RpcFailure::new(ErrorKind::NotFound, format!("this node does not have block {height}"))
 }

@@ -147,8 +147,14 @@ impl Context {
     }
 }
 
-/// A failure of the ledger: the client is told that it was the node's.
+/// A failure of the ledger: the client is told that it was the node's, unless it asked for what was
+/// pruned.
 pub(crate) fn ledger_failed(error: LedgerError) -> RpcFailure {
+    if let LedgerError::Pruned { earliest, .. } = error {
+        let mut failure = RpcFailure::new(ErrorKind::Pruned, error.to_string());
+        failure.data.earliest = Some(earliest.0);
+        return failure;
+    }
     tracing::error!(%error, "reading the ledger failed");
     RpcFailure::new(ErrorKind::Internal, format!("the node cannot read its ledger: {error}"))
 }

@@ -126,7 +126,10 @@ impl Context {
             let state = if pending { TxState::Pending } else { TxState::Unknown };
             return Ok(TxStatus { state, height: None, index: None, code: None });
         };
-        let receipts = ledger.receipts(place.height).map_err(ledger_failed)?.unwrap_or_default();
+        let receipts = match ledger.receipts(place.height).map_err(ledger_failed)? {
+            Some(receipts) => receipts,
+            None => ledger.expect_kept(place.height).map(|()| Vec::new()).map_err(ledger_failed)?,
+        };
         let Some(receipt) = receipts.get(place.index as usize) else {
             let message = format!("the receipt at {} is missing", place.height);
             return Err(RpcFailure::new(ErrorKind::Internal, message));

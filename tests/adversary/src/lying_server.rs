@@ -132,6 +132,21 @@ impl Adversary for LyingServer {
                 });
                 vec![Arc::new(Message::StateCertificates(forged.collect()))]
             }
+            Message::SnapshotChunk { height, from, chunk } => {
+                let (mut height, from, mut chunk) = (*height, *from, chunk.clone());
+                match self.random.random_range(0..4) {
+                    0 => return Vec::new(),
+                    1 => height = height.next(),
+                    2 => chunk.truncate(chunk.len() / 2),
+                    _ => {
+                        let place = self.random.random_range(0..chunk.len().max(1));
+                        if let Some(byte) = chunk.get_mut(place) {
+                            *byte ^= 1 << self.random.random_range(0..8);
+                        }
+                    }
+                }
+                vec![Arc::new(Message::SnapshotChunk { height, from, chunk })]
+            }
             Message::Body(block) => {
                 let other = forged::block_above(&block.header, around);
                 vec![Arc::new(Message::Body(other.block))]

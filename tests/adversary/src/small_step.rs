@@ -95,6 +95,12 @@ pub fn small_step(message: &Message, seen: &[Hash], random: &mut ChaCha8Rng) -> 
                 step.number(&mut transaction.nonce);
             }
         }
+        Message::SnapshotOffer(checkpoint) => step.statement(&mut checkpoint.state.statement),
+        Message::SnapshotWant { height, .. } => step.height(height),
+        Message::SnapshotChunk { chunk, .. } if !chunk.is_empty() => {
+            let place = step.choice(chunk.len());
+            chunk[place] ^= 1;
+        }
         // A token that comes back, or a want, is not worth a step; further kinds have none yet.
         _ => {}
     }

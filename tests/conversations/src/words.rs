@@ -151,6 +151,15 @@ impl Names {
                 let nonces: Vec<_> = transactions.iter().map(|t| t.nonce.to_string()).collect();
                 format!("transactions with nonces {}", nonces.join(" "))
             }
+            Message::SnapshotOffer(checkpoint) => {
+                format!("offer of a snapshot at height {}", checkpoint.height())
+            }
+            Message::SnapshotWant { height, .. } => {
+                format!("request for a chunk of the snapshot at height {height}")
+            }
+            Message::SnapshotChunk { height, .. } => {
+                format!("chunk of the snapshot at height {height}")
+            }
         }
     }
 

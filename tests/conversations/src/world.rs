@@ -433,6 +433,9 @@ impl World {
             | Message::Fetch { .. }
             | Message::Blocks(_)
             | Message::StateCertificates(_)
+            | Message::SnapshotOffer(_)
+            | Message::SnapshotWant { .. }
+            | Message::SnapshotChunk { .. }
             | Message::Attestation(_)
             | Message::Transactions(_) => false,
         };

@@ -7,4 +7,5 @@ mod damage;
 mod healing;
 mod refusals;
 mod scrubber;
+mod state_sync;
 mod upkeep;

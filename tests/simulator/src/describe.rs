@@ -101,6 +101,11 @@ pub(crate) fn message(message: &Message) -> String {
             let nonces: Vec<_> = transactions.iter().map(|t| (t.client, t.nonce)).collect();
             format!("{name} {nonces:?}")
         }
+        Message::SnapshotOffer(checkpoint) => format!("{name} at {}", checkpoint.height()),
+        Message::SnapshotWant { height, from } => format!("{name} at {height} from {from:?}"),
+        Message::SnapshotChunk { height, from, chunk } => {
+            format!("{name} at {height} from {from:?}, {} bytes", chunk.len())
+        }
     }
 }
 

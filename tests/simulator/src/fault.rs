@@ -128,6 +128,8 @@ pub enum Fault {
         /// Decides the values.
         values: u32,
     },
+    /// Its disk is lost, with what is in memory: it starts again with nothing. No schedule draws it.
+    LoseDisk(#[serde(with = "word")] ReplicaId),
     /// Everything heals.
     Calm,
 }
@@ -143,6 +145,7 @@ impl Fault {
             Self::Crash { replica, .. }
             | Self::CutPower { replica, .. }
             | Self::Start(replica)
+            | Self::LoseDisk(replica)
             | Self::Pause { replica, .. }
             | Self::ClockJump { replica, .. }
             | Self::TickLength { replica, .. }
@@ -171,6 +174,7 @@ impl Fault {
             Self::Timers { .. } => "timers",
             Self::Disk { .. } => "disk",
             Self::Memory { .. } => "memory",
+            Self::LoseDisk(_) => "lose disk",
             Self::Calm => "calm",
         }
     }
@@ -239,6 +243,7 @@ impl core::fmt::Display for Fault {
             Self::Memory { replica, .. } => {
                 write!(f, "{replica}'s memory gets arbitrary values")
             }
+            Self::LoseDisk(replica) => write!(f, "{replica} loses its disk"),
             Self::Calm => f.write_str("calm: everything heals"),
         }
     }

@@ -70,4 +70,4 @@ pub use shrink::{ShrinkSettings, Shrunken, shrink};
 pub use spread::Spread;
 pub use text::PlanTextError;
 pub use trace::Sink;
-pub use world::{Accusation, Refused, Rig};
+pub use world::{Accusation, Refused, Rig, SnapshotSettings};

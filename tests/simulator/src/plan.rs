@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Scheduled;
 use crate::text::forms::{ChainLimitsForm, LocalLimitsForm, word, words};
-use crate::{FaultKinds, LinkSettings, Outcome, Scheme, Start, limits, trace::Sink, world::World};
+use crate::{
+    FaultKinds, LinkSettings, Outcome, Scheme, SnapshotSettings, Start, limits, trace::Sink,
+    world::World,
+};
 
 /// How clients behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +96,9 @@ pub struct Plan {
     pub execute_us: u64,
     /// How often an engine is told where its ledger stands.
     pub ledger_every_ms: u64,
+    /// Snapshots, and what is pruned because of them; none makes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotSettings>,
     /// What the run begins with.
     pub start: Start,
     /// Rounds from an arbitrary start to service, at most; none for what the protocol promises:
@@ -149,6 +155,7 @@ impl Plan {
             sync_us: 500,
             execute_us: 300,
             ledger_every_ms: 1_000,
+            snapshots: None,
             start: Start::Fresh,
             rounds_max: None,
             schedule: None,

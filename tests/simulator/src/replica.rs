@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use daruma_adversary::Adversary;
 use daruma_automaton_api::DynAutomaton;
-use daruma_engine::{Context, Effect, Engine, EngineHead};
-use daruma_ledger::{Depth, HeadInfo, Ledger, LedgerReader, TreeHashes};
+use daruma_engine::{Context, Effect, Engine, EngineHead, StateSync};
+use daruma_ledger::{
+    Depth, HeadInfo, Ledger, LedgerReader, MemoryShelf, SnapshotShelf, SnapshotWriter, TreeHashes,
+};
 use daruma_store::{Column, MemoryStore, Store, Trust};
 use daruma_types::{CertifiedBlock, Height, Promise, ReplicaId, Statement, Summary};
 
@@ -39,6 +41,14 @@ pub(crate) struct Replica {
     /// Whether it ever met one: what it promised meanwhile stays on its disk.
     pub(crate) tainted: bool,
     pub(crate) store: Arc<MemoryStore>,
+    /// Whether it makes and takes snapshots.
+    pub(crate) snapshots: bool,
+    /// Its snapshots, on the same disk.
+    pub(crate) shelf: Arc<MemoryShelf>,
+    /// A snapshot that waits for its attestations.
+    pub(crate) unfinished: Option<(Height, Box<dyn SnapshotWriter>)>,
+    /// What its driver remembers of state sync, while it runs.
+    pub(crate) sync: Option<StateSync>,
     pub(crate) running: Option<Running>,
     /// Whether its memory was ever spoiled while it ran. What it promised then stays in its journal; its
     /// ledger checks what it is given, and must be sound for all that.
@@ -100,8 +110,13 @@ impl Replica {
         let store: Arc<dyn Store> = Arc::clone(&self.store) as Arc<dyn Store>;
         let committee = Arc::clone(&self.context.committee);
         let trust = Trust { committee, verifier: Arc::clone(&self.context.verifier) };
-        let (ledger, repairs) = Ledger::open(store, automaton, trust.clone(), Depth::Recent)
-            .map_err(|error| error.to_string())?;
+        let (ledger, repairs) = if self.snapshots {
+            let shelf: Arc<dyn SnapshotShelf> = Arc::clone(&self.shelf) as Arc<dyn SnapshotShelf>;
+            Ledger::open_with(store, automaton, trust.clone(), Depth::Recent, shelf)
+        } else {
+            Ledger::open(store, automaton, trust.clone(), Depth::Recent)
+        }
+        .map_err(|error| error.to_string())?;
         let ledger = ledger.sharing(hashes);
         if !repairs.is_empty() && !self.transient {
             return Err(format!("of an undamaged ledger were repaired: {repairs:?}"));
@@ -159,6 +174,7 @@ impl Replica {
         self.incarnation += 1;
         self.crash_after = None;
         self.paused_until_us = 0;
+        (self.sync, self.unfinished) = (None, None);
         let Some(running) = self.running.take() else { return Ok(()) };
         match running.syncing {
             Some(count) if flushed => {

@@ -50,6 +50,9 @@ impl Dictionary {
             | Message::Want(_)
             | Message::Lacks(_)
             | Message::Fetch { .. }
+            | Message::SnapshotOffer(_)
+            | Message::SnapshotWant { .. }
+            | Message::SnapshotChunk { .. }
             | Message::StateCertificates(_) => {}
             Message::Coordination(said) => {
                 keep(&mut self.places, said.own);

@@ -175,6 +175,9 @@ pub(crate) fn word(message: &Message) -> Option<String> {
         | Message::Fetch { .. }
         | Message::Blocks(_)
         | Message::StateCertificates(_)
+        | Message::SnapshotOffer(_)
+        | Message::SnapshotWant { .. }
+        | Message::SnapshotChunk { .. }
         | Message::Attestation(_)
         | Message::Transactions(_) => None,
     }

@@ -47,6 +47,8 @@ fn binds(message: &Message, same_sender: bool) -> bool {
         | Message::Want(_)
         | Message::Lacks(_)
         | Message::Body(_)
+        | Message::SnapshotWant { .. }
+        | Message::SnapshotChunk { .. }
         | Message::Fetch { .. } => false,
         Message::Demand(_) | Message::Report(_) | Message::Vote(_) | Message::Attestation(_) => {
             true
@@ -58,6 +60,7 @@ fn binds(message: &Message, same_sender: bool) -> bool {
         | Message::Certificate(_)
         | Message::Blocks(_)
         | Message::StateCertificates(_)
+        | Message::SnapshotOffer(_)
         | Message::Transactions(_) => same_sender,
     }
 }
@@ -70,6 +73,10 @@ fn part_of(message: &Message, original: &Message) -> bool {
     {
         // Fewer signers are enough, down to f+1; what is said must be the same.
         return some.iter().all(|one| all.iter().any(|other| other.statement == one.statement));
+    }
+    if let (Message::SnapshotOffer(one), Message::SnapshotOffer(other)) = (message, original) {
+        // Fewer signers are enough for both certificates.
+        return one.header == other.header && one.statement() == other.statement();
     }
     if let (Message::Transactions(some), Message::Transactions(all)) = (message, original) {
         return some.iter().all(|one| all.contains(one));

@@ -75,6 +75,27 @@ impl Checkers {
         self.executed[replica.index()] = (head.height > Height(0)).then_some(*head);
     }
 
+    /// A correct replica lost its ledger with its disk.
+    pub(crate) fn gave_up(&mut self, replica: ReplicaId) {
+        self.executed[replica.index()] = None;
+    }
+
+    /// A correct replica restores a snapshot, or has restored it, and stands at its height or above it.
+    pub(crate) fn took_over(
+        &mut self,
+        replica: ReplicaId,
+        statement: &Statement,
+    ) -> Result<(), Broken> {
+        self.executed[replica.index()] = Some(*statement);
+        match self.chain.get(&statement.height) {
+            Some(known) => same(replica, statement, known),
+            None => {
+                let what = format!("{replica} restored {statement:?}, which nobody executed");
+                Err((Invariant::Durability, what))
+            }
+        }
+    }
+
     /// A correct replica starts again with this head in its ledger.
     pub(crate) fn recovered(&mut self, replica: ReplicaId, head: &Statement) -> Result<(), Broken> {
         match self.executed[replica.index()] {

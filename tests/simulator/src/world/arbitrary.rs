@@ -233,7 +233,7 @@ impl World<'_> {
                 self.swap_memories(pair[0], pair[1]);
             }
         }
-        for replica in faulty {
+        for &replica in &faulty {
             let mut garbage = Garbage::new(
                 random.random(),
                 start.scope.clone(),
@@ -259,6 +259,31 @@ impl World<'_> {
         self.rounds = Some(Rounds::new(replicas));
         self.fill_links(start, history, random);
         self.ask_afresh();
+        // Last, and only where it runs: what is drawn for everything else stays as it was.
+        self.scramble_syncing(start, history, &faulty, random);
+    }
+
+    /// What drivers remember of state sync is memory as well.
+    fn scramble_syncing(
+        &mut self,
+        start: &ArbitraryStart,
+        history: &History,
+        faulty: &[usize],
+        random: &mut ChaCha8Rng,
+    ) {
+        if self.plan.snapshots.is_none() {
+            return;
+        }
+        let known = self.offered_anywhere();
+        let replicas = self.committee.thresholds().replicas();
+        for &replica in faulty {
+            let (scope, values) = (start.scope.clone(), start.values);
+            let seed = random.random();
+            let mut garbage = Garbage::new(seed, scope, values, &history.dictionary, replicas);
+            if let Some(sync) = &mut self.replicas[replica].sync {
+                sync.scramble(&mut garbage, &known);
+            }
+        }
     }
 
     /// What a driver holds between engine and disk is memory too.

@@ -2,7 +2,7 @@
 //! follows them is done.
 
 use daruma_engine::{Effect, Observation};
-use daruma_ledger::{Depth, LedgerReader};
+use daruma_ledger::{Depth, LedgerError, LedgerReader};
 use daruma_store::Store;
 use daruma_types::{
     Adoption, CertifiedBlock, Height, Message, PublicKey, ReplicaId, limits as hard,
@@ -147,6 +147,7 @@ impl World<'_> {
                     }
                     self.broken((Invariant::Refused, error.to_string()));
                 }
+                self.finish_snapshot(replica);
                 if self.replicas[replica].correct {
                     match self.checkers.answered(self.replicas[replica].id, &certificate) {
                         Ok(confirmed) => self.confirmed(&confirmed),
@@ -199,6 +200,12 @@ impl World<'_> {
                 self.executed_unheard(replica, &block);
                 return;
             }
+            // The engine asks for blocks all the time, and gets some that are no use yet.
+            Err(LedgerError::Restoring { .. }) => {
+                self.stats.count("snapshot: block given meanwhile");
+                self.execute_next(replica);
+                return;
+            }
             Err(error) => {
                 let Some(running) = &mut self.replicas[replica].running else { return };
                 let again = certified_before(&running.reader, &block);
@@ -226,6 +233,7 @@ impl World<'_> {
             let sound = self.checkers.executed(id, &block, statement, &executed.receipts);
             self.check(sound);
         }
+        self.begin_snapshot(replica, statement.height);
         let executed = Box::new((statement, executed.nonces));
         let told = Event::Told { replica, incarnation, executed };
         self.queue.push(self.now_us + limits::TOLD_AFTER_US, told);
@@ -296,6 +304,9 @@ impl World<'_> {
     }
 
     fn serve(&mut self, replica: usize, to: ReplicaId, from: Height, count: u32) {
+        if self.offer_instead(replica, to, from) {
+            return;
+        }
         let Some(running) = &self.replicas[replica].running else { return };
         let count = (count as usize).min(hard::FETCH_BLOCKS_MAX);
         let read = running.reader.sound_blocks(from, count, hard::FETCH_BYTES_MAX);

@@ -125,6 +125,7 @@ fn watched(to: ReplicaId, message: &Message, thresholds: Thresholds) -> Counts {
         | Message::Leave(_)
         | Message::Enter(_)
         | Message::NewView(_)
+        | Message::SnapshotOffer(_)
         | Message::StateCertificates(_) => Counts::Everything,
         _ => Counts::Nothing,
     }

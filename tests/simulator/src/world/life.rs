@@ -74,6 +74,7 @@ impl World<'_> {
             Fault::PowerLoss => (0..self.replicas.len()).for_each(|replica| self.crash(replica)),
             Fault::Disk { replica, factor } => self.replicas[replica.index()].disk_factor = factor,
             Fault::Memory { replica, values } => self.spoil_memory(replica.index(), values),
+            Fault::LoseDisk(replica) => self.lose_disk(replica.index()),
             Fault::Calm => self.calm(),
         }
     }
@@ -108,6 +109,8 @@ impl World<'_> {
         // Its disk holds what a faulty memory promised: that may have to be repaired again.
         self.replicas[replica].transient |= self.replicas[replica].tainted;
         let (automaton, hashes) = (Arc::clone(&self.automaton), Arc::clone(&self.hashes));
+        let crashed = self.replicas[replica].sync.is_none();
+        self.begin_syncing(replica);
         match self.replicas[replica].start(automaton, hashes) {
             Ok((mut effects, head, dropped)) => {
                 if dropped > 0 {
@@ -115,6 +118,10 @@ impl World<'_> {
                 }
                 self.trace
                     .of(self.now_us, id, || format!("starts with {}", describe::statement(&head)));
+                let standing = self.standing(replica);
+                if crashed && standing.is_some_and(|standing| standing.restoring.is_some()) {
+                    self.stats.count("snapshot: went on");
+                }
                 if correct {
                     if self.replicas[replica].transient {
                         self.checkers.restored(id, &head);
@@ -146,6 +153,8 @@ impl World<'_> {
         let after = if replaced == found.replaced { found.to } else { Height(0) };
         let Some(running) = &self.replicas[replica].running else { return };
         let reader = &running.reader;
+        // What was pruned f+1 replicas attest, and the state that it led to is here.
+        let after = after.max(running.ledger.base());
         let stored = |at: Height| {
             let block = reader.header(at).ok()??.hash();
             let receipts = reader.receipts(at).ok()??;
@@ -246,6 +255,7 @@ impl World<'_> {
         let id = self.replicas[replica].id;
         let now_ms = self.replicas[replica].epoch_ms + self.now_us / 1000;
         self.step(replica, Input::Tick { now_ms });
+        self.sync_tick(replica);
         let Replica { healing_ticks, unchecked_ticks, .. } = &mut self.replicas[replica];
         for ticks in [healing_ticks, unchecked_ticks] {
             *ticks = ticks.saturating_sub(1);

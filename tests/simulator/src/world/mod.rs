@@ -14,6 +14,7 @@ mod rounds;
 mod routes;
 mod standstill;
 mod survival;
+mod syncing;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -21,6 +22,7 @@ mod traffic;
 
 pub use driven::Rig;
 pub use driven::notes::{Accusation, Refused};
+pub use syncing::SnapshotSettings;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -349,6 +351,10 @@ impl<'a> World<'a> {
             healing_ticks: 0,
             unchecked_ticks: 0,
             store: Arc::new(MemoryStore::new()),
+            snapshots: self.plan.snapshots.is_some(),
+            shelf: Arc::default(),
+            unfinished: None,
+            sync: None,
             running: None,
             incarnation: 0,
             // Wall clocks differ by some seconds, ticks by two per cent.

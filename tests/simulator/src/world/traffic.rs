@@ -196,10 +196,11 @@ impl World<'_> {
             return;
         }
         let Some(parcel) = self.heard(to, parcel) else { return };
-        let Some(running) = &self.replicas[to].running else { return };
         match parcel.checked() {
+            Ok(checked) if self.hear_sync(to, from, checked.message()) => {}
             Ok(checked) => {
                 // A memory store never fails to read; a damaged row is for the ledger to find.
+                let Some(running) = &self.replicas[to].running else { return };
                 let last_nonce = |client: &_| running.reader.last_nonce(client).ok().flatten();
                 let message = checked.admitted(last_nonce);
                 self.step(to, Input::Received { from, message });
@@ -345,6 +346,9 @@ const fn is_signed(message: &Message) -> bool {
         | Message::Want(_)
         | Message::Lacks(_)
         | Message::Fetch { .. }
+        | Message::SnapshotWant { .. }
+        // A chunk proves itself to the ledger that restores its snapshot.
+        | Message::SnapshotChunk { .. }
         // A body is believed for its hash only, by whoever wants it.
         | Message::Body(_) => false,
         Message::Blocks(blocks) => !blocks.is_empty(),
@@ -358,6 +362,7 @@ const fn is_signed(message: &Message) -> bool {
         | Message::PrePrepare(_)
         | Message::Vote(_)
         | Message::Certificate(_)
+        | Message::SnapshotOffer(_)
         | Message::Attestation(_) => true,
     }
 }
