@@ -10,7 +10,9 @@ use crate::{Ledger, LedgerError};
 impl Ledger {
     /// Compares `blocks`, one above the other, with the own ones. Where they part, the own blocks above
     /// are given up and kept in quarantine as far as there is room, and what they came to is made again
-    /// without them; with `tie` only if the other certificate ranks higher than the own one there.
+    /// without them; with `tie` only if the other certificate ranks higher than the own one there. The
+    /// given blocks above take their places at once: a ledger that stood at the fork could be given its old
+    /// branch again by somebody who is still on it, and two replicas could lead each other back so for ever.
     /// Blocks that are not certified and whole are not looked at.
     ///
     /// # Errors
@@ -18,7 +20,7 @@ impl Ledger {
     pub fn adopt(&mut self, blocks: &[CertifiedBlock], tie: bool) -> Result<Adoption, LedgerError> {
         let head = self.head().claim.height;
         let mut same = Height(0);
-        for block in blocks {
+        for (index, block) in blocks.iter().enumerate() {
             let height = block.certificate.height;
             if height > head.next() || height == Height(0) || !self.is_certified(block) {
                 break;
@@ -41,9 +43,26 @@ impl Ledger {
             }
             let to = height.previous();
             self.truncate(to)?;
+            self.follow(blocks.iter().skip(index))?;
             return Ok(Adoption::Adopted { to });
         }
         Ok(Adoption::Same { to: same })
+    }
+
+    /// Executes blocks of the chain that was taken, as far as they are certified and lie on the head.
+    fn follow<'a>(
+        &mut self,
+        blocks: impl Iterator<Item = &'a CertifiedBlock>,
+    ) -> Result<(), LedgerError> {
+        for block in blocks {
+            let follows = block.block.header.parent == self.head().claim.hash
+                && block.certificate.height == self.head().claim.height.next();
+            if !follows || self.restoring.is_some() || !self.is_certified(block) {
+                break;
+            }
+            self.execute_verified(block)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn is_certified(&self, block: &CertifiedBlock) -> bool {

@@ -93,15 +93,11 @@ fn leaves_and_follows(store: Arc<dyn Store>) {
     let theirs = blocks(&other.reader(), FORK, LENGTH);
     let adoption = own.adopt(&theirs, false).unwrap();
     assert_eq!(adoption, Adoption::Adopted { to: Height(FORK) });
-    assert_eq!(own.head().claim.height, Height(FORK));
+    assert_eq!(own.head(), other.head(), "it has the blocks that it was given at once");
     let journal = store.recover_journal().unwrap().journal;
     assert_eq!((journal.votes.len(), journal.blocks.len(), journal.prepared), (0, 0, None));
     let kept = store.rows(Column::Quarantine, b"", usize::MAX).unwrap();
     assert_eq!(kept.len() as u64, 2 * (LENGTH - FORK), "blocks and certificates, as evidence");
-    for block in &theirs[1..] {
-        own.execute(block).unwrap();
-    }
-    assert_eq!(own.head(), other.head());
     drop(own);
     let (again, repairs) =
         Ledger::open(Arc::clone(&store), Arc::new(Script), trust(), Depth::Whole).unwrap();

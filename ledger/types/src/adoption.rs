@@ -18,7 +18,8 @@ pub enum Adoption {
     },
     /// The chains part here, support is equal, and the ledger's own certificate ranks higher.
     Kept,
-    /// The ledger gave up its blocks above this height; what follows is fetched like any block.
+    /// The ledger gave up its blocks above this height for those that were given; what follows them is
+    /// fetched like any block.
     Adopted {
         /// Where the chains part.
         to: Height,

@@ -227,7 +227,7 @@ impl Executor {
                 error!(%from, %to, "blocks were given up for another certified chain");
                 let cause =
                     "another certified chain was shown, and this replica was on the smaller side";
-                let done = "the blocks above the fork were given up and kept in quarantine";
+                let done = "the blocks above the fork gave way to the other chain's and are kept in quarantine";
                 let heal = Heal::new(now_ms(), HealComponent::Chain, cause, done)
                     .with_change(Some(before), Some(self.ledger.head().claim.hash))
                     .with_evidence(format!("head {from}, given up down to {to}"))

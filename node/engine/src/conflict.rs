@@ -35,9 +35,11 @@
 //! # Why it ends
 //!
 //! While support does not change, the larger side stays and the smaller moves; of two equal ones exactly
-//! one has the higher rank. A replica that moved adds to the support of the other chain. It may fetch
-//! blocks of its old branch again from a peer that has not moved yet, and then leaves it again; that peer,
-//! too, sees more support elsewhere and moves.
+//! one has the higher rank. A replica that moves has the first block of the other chain at once, in the
+//! place of its own: it adds to the support of that chain before it speaks again, and can be led back by
+//! support alone. If it stood at the fork instead, somebody who is still on its old branch could give it
+//! those blocks again; two who move in turn would lead each other back for ever, each time before they saw
+//! the others.
 
 #[cfg(feature = "laboratory")]
 #[path = "laboratory/conflict.rs"]

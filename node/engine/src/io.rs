@@ -121,9 +121,9 @@ pub enum Effect {
     /// another one: then it is not executed, and answered by [`Input::Ledger`].
     Execute(CertifiedBlock),
     /// Compare these blocks of another certified chain with the ledger's own. Where they part, give up
-    /// the own blocks above and keep them as evidence; with `tie` only if the certificate of the other's
-    /// first block ranks higher than the own, by (ballot, hash). Then the engine is made anew from ledger
-    /// and journal; otherwise [`Input::Adoption`] says what was found.
+    /// the own blocks above, keep them as evidence, and execute the others in their places; with `tie` only
+    /// if the certificate of the other's first block ranks higher than the own, by (ballot, hash). Then the
+    /// engine is made anew from ledger and journal; otherwise [`Input::Adoption`] says what was found.
     Adopt {
         /// Blocks one above the other.
         blocks: Vec<CertifiedBlock>,

@@ -186,6 +186,8 @@ fn arbitrary_starts_with_faulty_disks_that_once_failed_hold() {
         (5756, 4),
         // A prepared certificate whose chain was lost on all disks kept new-views from being made.
         (546, 4),
+        // Two replicas that left a fork's lower side in turn gave each other its blocks again, for ever.
+        (10_203_399, 4),
     ];
     seeds_hold("arbitrary/disks", &seeds);
 }
