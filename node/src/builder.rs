@@ -1,6 +1,7 @@
 //! Puts a node together.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::audit::LEDGER;
 use crate::bridge::{self, Health};
 use crate::config::{ConfigError, Place, SnapshotConfig};
 use crate::keys::{KeyError, SecretSeed};
+use crate::watch::watch;
 use crate::{opening, snapshots};
 
 /// Clients' transactions on their way from the RPC server to the driver.
@@ -93,6 +95,34 @@ pub enum StartError {
     /// A task of this program failed: a bug.
     #[error("a task failed: {0}")]
     Task(#[from] tokio::task::JoinError),
+    /// A thread does not come back from its work.
+    #[error("the {thread} thread does not come back from its work: the node must be started again")]
+    Stuck {
+        /// The thread.
+        thread: &'static str,
+    },
+    /// The store refuses all writes though the disk takes them again.
+    #[error(
+        "the store refuses writes though its disk takes them again: it must be opened again, by a new \
+         start of the node"
+    )]
+    Closed,
+}
+
+impl StartError {
+    /// Whether a node that stopped for this is well again, as far as one can know, once it is started again
+    /// from the same files: in a new process if a thread was stuck, since nobody can take it from its work.
+    #[must_use]
+    pub const fn begins_again(&self) -> bool {
+        match self {
+            Self::Stuck { .. } | Self::Closed | Self::Driver(_) | Self::Task(_) => true,
+            Self::DataFolder { .. }
+            | Self::Store(_)
+            | Self::Ledger(_)
+            | Self::Network(_)
+            | Self::Rpc(_) => false,
+        }
+    }
 }
 
 /// An opened ledger with its store and its snapshots.
@@ -104,9 +134,17 @@ pub struct NodeBuilder {
     config: NodeConfig,
     registry: Registry,
     refused: Option<RegistryError>,
+    began_again: Option<String>,
 }
 
 impl NodeBuilder {
+    /// Says that this node is started again because it stopped by itself, and why: it is kept in the heal log.
+    #[must_use]
+    pub fn began_again(mut self, why: String) -> Self {
+        self.began_again = Some(why);
+        self
+    }
+
     /// Adds an automaton of one's own, under the name that the chainspec gives it. `make` gets the
     /// chainspec's parameters for it.
     #[must_use]
@@ -126,7 +164,7 @@ impl NodeBuilder {
     /// # Errors
     /// [`BuildError`] says what does not fit, and what would.
     pub fn build(self) -> Result<Node, BuildError> {
-        let Self { spec, config, registry, refused } = self;
+        let Self { spec, config, registry, refused, began_again } = self;
         if let Some(refused) = refused {
             return Err(refused.into());
         }
@@ -153,7 +191,8 @@ impl NodeBuilder {
                 }
             }
         }
-        Ok(Node { spec: Arc::new(spec), config, place, automaton, key, transport_key })
+        let spec = Arc::new(spec);
+        Ok(Node { spec, config, place, automaton, key, transport_key, began_again })
     }
 }
 
@@ -165,13 +204,15 @@ pub struct Node {
     automaton: Arc<dyn DynAutomaton>,
     key: SecretSeed,
     transport_key: SecretSeed,
+    began_again: Option<String>,
 }
 
 impl Node {
     /// Starts to put a node of `spec`'s chain together, with the built-in automata.
     #[must_use]
     pub fn builder(spec: ChainSpec, config: NodeConfig) -> NodeBuilder {
-        NodeBuilder { spec, config, registry: Registry::built_in(), refused: None }
+        let registry = Registry::built_in();
+        NodeBuilder { spec, config, registry, refused: None, began_again: None }
     }
 
     /// Opens store and sockets, and takes part in the chain from then on.
@@ -180,6 +221,9 @@ impl Node {
     /// [`StartError`] says what could not be opened.
     pub async fn start(self) -> Result<Running, StartError> {
         let (store, ledger, shelf) = self.open_ledger().await?;
+        if let Some(why) = &self.began_again {
+            opening::note_beginning(store.as_ref(), why);
+        }
         let (network, events) = Network::start(self.network_config()).await?;
         let listen = network.listen_address();
         let reader = ledger.reader();
@@ -245,8 +289,9 @@ impl Node {
                 return Err(error.into());
             }
         };
+        let watch = watch(self.config.data_dir.clone(), driver.counters(), driver.supervisor());
         info!(name = self.config.name, rpc = %server.address(), %listen, "started");
-        Ok(Running { server, driver, listen })
+        Ok(Running { server, driver, listen, watch: Box::pin(watch) })
     }
 
     /// How this node keeps its snapshots; none if its file says nothing of them and its ledger does without.
@@ -316,11 +361,12 @@ impl Node {
 }
 
 /// A node that takes part in its chain.
-#[derive(Debug)]
 pub struct Running {
     server: Server,
     driver: Driver,
     listen: SocketAddr,
+    /// Ends when the node must begin again.
+    watch: Pin<Box<dyn Future<Output = StartError> + Send>>,
 }
 
 impl Running {
@@ -336,12 +382,16 @@ impl Running {
         self.listen
     }
 
-    /// Waits until the node stops by itself, which it does only when it cannot go on.
+    /// Waits until the node stops by itself, which it does only when it cannot go on, or must begin again.
+    /// Nothing looks whether it must while nobody waits here.
     ///
     /// # Errors
-    /// Why it stopped.
+    /// Why it stopped; [`StartError::begins_again`] says whether to start it again.
     pub async fn stopped(&mut self) -> Result<(), StartError> {
-        Ok(self.driver.ended().await?)
+        tokio::select! {
+            ended = self.driver.ended() => Ok(ended?),
+            why = &mut self.watch => Err(why),
+        }
     }
 
     /// Stops: no more calls, then no more votes, then the ledger is closed.

@@ -25,6 +25,7 @@ pub mod keys;
 mod opening;
 mod scrub;
 pub mod snapshots;
+mod watch;
 
 pub use builder::{BuildError, Node, NodeBuilder, Running, StartError};
 pub use config::NodeConfig;

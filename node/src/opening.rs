@@ -76,6 +76,15 @@ fn note(store: &dyn Store, mut heals: Vec<Heal>, repairs: &[LedgerRepair], took:
     }
 }
 
+/// Keeps record of a node that stopped by itself and was started again.
+pub(crate) fn note_beginning(store: &dyn Store, why: &str) {
+    let done = "the node was started again from its files";
+    let heal = Heal::new(now_ms(), HealComponent::Node, "the node could not go on", done);
+    if let Err(failed) = store.note_heals(&[heal.with_evidence(why)]) {
+        warn!(%failed, "the heal log could not be written");
+    }
+}
+
 /// What was done about a store's files, for the heal log.
 fn heals_of_files(opened: &Opened, at_ms: u64, took: Duration) -> Vec<Heal> {
     let heal = match opened {

@@ -198,6 +198,17 @@ impl Supervisor {
         self.all_stuck().map(|(task, _, time)| (task.name(), time)).collect()
     }
 
+    /// A stuck thread whose work is short whatever the ledger is like: nothing but a bug, or a disk that never
+    /// answers, keeps it. What the others do may take as long as there are blocks.
+    #[must_use]
+    pub fn stuck_for_good(&self) -> Option<&'static str> {
+        let short = |task: &Task| match task {
+            Task::Engine | Task::Check | Task::Dispatch | Task::Submit => true,
+            Task::Executor | Task::Serving | Task::Scrub | Task::Snapshots => false,
+        };
+        self.all_stuck().map(|(task, ..)| task).find(short).map(Task::name)
+    }
+
     fn all_stuck(&self) -> impl Iterator<Item = (Task, &Standing, Duration)> {
         let now = self.now();
         Task::ALL.into_iter().zip(&self.tasks).filter_map(move |(task, standing)| {

@@ -1,6 +1,7 @@
 //! The commands, one file for each.
 
 mod backup;
+mod begin_again;
 mod chain;
 mod dev;
 mod doctor;

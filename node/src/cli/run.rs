@@ -1,14 +1,17 @@
-//! `daruma run`: one replica, until it is told to stop.
+//! `daruma run`: one replica, until it is told to stop. It begins again by itself where only that helps.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use daruma_host::Registry;
 use daruma_node::Node;
 use daruma_node::config::{LogConfig, NodeConfig};
+use rustix::process::Signal;
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::begin_again::{Lives, begin_again};
 use super::error::with_causes;
 use super::stop::Stop;
 use super::{CliError, block_on, chain, output};
@@ -45,9 +48,18 @@ impl Arguments {
         log(config.log)?;
         let spec = chain::read(&self.chain, &Registry::built_in().names().into_iter().collect())?;
         let name = config.name.clone();
-        let node = Node::builder(spec, config).build().map_err(|error| named(&error))?;
+        let lives = Lives::told();
+        let mut node = Node::builder(spec, config);
+        if let Some(lives) = &lives {
+            node = node.began_again(lives.why.clone());
+        }
+        let node = node.build().map_err(|error| named(&error))?;
+        let begun = Instant::now();
         block_on(async move {
             let mut stop = Stop::new(self.exit_with_parent)?;
+            // A file that may not grow is an error of the disk like any other, and no reason to be ended.
+            let _handled = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+                .map_err(|error| CliError::failed(format!("signals: {error}")))?;
             let starting = node.start();
             let started = tokio::select! {
                 started = starting => started,
@@ -58,17 +70,26 @@ impl Arguments {
             };
             let mut running = started.map_err(|error| CliError::failed(with_causes(&error)))?;
             let (rpc, listen) = (running.rpc(), running.listen());
-            if self.json {
+            if self.json && lives.is_none() {
                 let (rpc, listen) = (format!("http://{rpc}"), listen.to_string());
                 output::json(&json!({
                     "name": name, "pid": std::process::id(), "rpc": rpc, "listen": listen,
                 }));
             }
             let why = tokio::select! {
-                ended = running.stopped() => {
-                    ended.map_err(|error| CliError::failed(with_causes(&error)))?;
-                    return Err(CliError::failed("the replica stopped by itself"));
-                }
+                ended = running.stopped() => match ended {
+                    Ok(()) => return Err(CliError::failed("the replica stopped by itself")),
+                    Err(error) if error.begins_again() => {
+                        let why = with_causes(&error);
+                        // What still can is closed; what cannot ends with the process's threads.
+                        let _left = tokio::time::timeout(SHUTDOWN_MAX, running.shutdown()).await;
+                        return Err(tokio::select! {
+                            failed = begin_again(begun, &why) => failed,
+                            _ = stop.requested() => CliError::failed(why),
+                        });
+                    }
+                    Err(error) => return Err(CliError::failed(with_causes(&error))),
+                },
                 why = stop.requested() => why,
             };
             tracing::info!(why, "stopping");

@@ -36,11 +36,13 @@ pub enum HealComponent {
     Chain,
     /// This log.
     HealLog,
+    /// A node that could not go on as it was.
+    Node,
 }
 
 impl HealComponent {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Files,
         Self::Ledger,
         Self::Journal,
@@ -48,6 +50,7 @@ impl HealComponent {
         Self::Disk,
         Self::Chain,
         Self::HealLog,
+        Self::Node,
     ];
 
     /// The name for people and programs.
@@ -61,6 +64,7 @@ impl HealComponent {
             Self::Disk => "disk",
             Self::Chain => "chain",
             Self::HealLog => "healLog",
+            Self::Node => "node",
         }
     }
 }
@@ -182,7 +186,8 @@ impl HealRecord {
             | HealComponent::Journal
             | HealComponent::Engine
             | HealComponent::Disk
-            | HealComponent::Chain => None,
+            | HealComponent::Chain
+            | HealComponent::Node => None,
         }
     }
 
