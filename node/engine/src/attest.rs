@@ -259,7 +259,9 @@ impl Attestations {
     }
 
     /// Checks again this replica's own attestations, which are sent again, and those of others that
-    /// still count for something: of which a quorum was not yet told.
+    /// still count for something: of which a quorum was not yet told. Of more than are checked at once the
+    /// highest are forgotten, since garbage could wait behind good ones for ever; their makers send them
+    /// again to whoever is not told of them.
     fn drop_invalid(&mut self, context: &Context) -> bool {
         let mut dropped = false;
         let mut left = CHECKED_AT_ONCE;
@@ -270,7 +272,12 @@ impl Attestations {
             for (index, place) in entry.held.iter_mut().enumerate() {
                 let Some(held) = place else { continue };
                 let own = index == context.own.index();
-                if !own && (settled || left == 0) {
+                if !own && settled {
+                    continue;
+                }
+                if !own && left == 0 {
+                    *place = None;
+                    (entry.told, entry.diverged) = (0, false);
                     continue;
                 }
                 left = left.saturating_sub(usize::from(!own));
@@ -309,6 +316,23 @@ mod tests {
         attestations.on_executed(attestation(9, 1).statement, context, &mut out);
         attestations.on_attestation(attestation(9, 2), context, &mut out);
         attestations
+    }
+
+    #[test]
+    fn garbage_behind_more_good_ones_than_are_checked_at_once_does_not_stay() {
+        let context = context(4);
+        let mut attestations = Attestations::new(Height(8));
+        for height in 9..9 + CHECKED_AT_ONCE as u64 {
+            attestations.record(attestation(height, 2), &context);
+        }
+        let last = Height(9 + CHECKED_AT_ONCE as u64);
+        let mut forged = attestation(last.0, 3);
+        forged.signature = Signature([1; 64]);
+        attestations.record(forged, &context);
+        attestations.drop_invalid(&context);
+        let held = |of: &Attestations, height| of.entries.get(&height).unwrap().held.clone();
+        assert_eq!(held(&attestations, last), [None; 4]);
+        assert_eq!(held(&attestations, last.previous())[2], Some(attestation(last.0 - 1, 2)));
     }
 
     #[test]
