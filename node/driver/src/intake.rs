@@ -65,7 +65,27 @@ impl SyncRoutes {
                 }
                 None
             }
-            other => Some(other),
+            other @ (Message::Token { .. }
+            | Message::TokenReturn { .. }
+            | Message::Summary(_)
+            | Message::Coordination(_)
+            | Message::Demand(_)
+            | Message::Leave(_)
+            | Message::Report(_)
+            | Message::Enter(_)
+            | Message::NewView(_)
+            | Message::PrePrepare(_)
+            | Message::Vote(_)
+            | Message::Certificate(_)
+            | Message::Want(_)
+            | Message::Lacks(_)
+            | Message::Body(_)
+            | Message::Fetch { .. }
+            | Message::Blocks(_)
+            | Message::Attestation(_)
+            | Message::StateCertificates(_)
+            | Message::Transactions(_)
+            | Message::SnapshotOffer(_)) => Some(other),
         }
     }
 }
