@@ -198,6 +198,8 @@ fn arbitrary_starts_of_the_search_that_once_failed_hold() {
     let seeds = [
         // A ledger that refused what was in its queue was given all that waited for each of these blocks.
         (107_546, 4),
+        // A replica that left its chain went on with an engine of the old one: the simulator's fault.
+        (21_029_868, 4),
         // Where two chains part was wrong in memory, and believed for ever.
         (106_703, 4),
         (109_196, 4),

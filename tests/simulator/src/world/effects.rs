@@ -289,9 +289,9 @@ impl World<'_> {
         };
         self.trace.line(self.now_us, || format!("{id} compares another chain: {adoption:?}"));
         if let Adoption::Adopted { to } = adoption {
+            // Before convergence it is told and no more: the engine is made anew as ever.
             if forked {
                 self.broken((Invariant::Durability, format!("{id} gave up its blocks above {to}")));
-                return;
             }
             self.stats.count("conflict: blocks given up");
             let rebuilt = &mut self.replicas[replica];
