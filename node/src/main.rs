@@ -43,6 +43,8 @@ fn start_logging(log: LogConfig) -> Result<(), CliError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // It would tell of a log that cannot be written in the same place, and panic.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => subscriber.init(),

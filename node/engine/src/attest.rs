@@ -267,26 +267,39 @@ impl Attestations {
         let mut left = CHECKED_AT_ONCE;
         let quorum = context.thresholds().quorum();
         let (committee, verifier) = (&context.committee, context.verifier.as_ref());
+        let own = context.own.index();
         for (height, entry) in &mut self.entries {
-            let settled = entry.told >= quorum;
-            for (index, place) in entry.held.iter_mut().enumerate() {
+            let fits = |index: usize, held: &Attestation| {
+                held.replica.index() == index
+                    && held.statement.height == *height
+                    && held.verify(committee, verifier).is_ok()
+            };
+            // The own one first: what was told rests on it, and whether others still count on what was told.
+            if let Some(place) = entry.held.get_mut(own)
+                && place.as_ref().is_some_and(|held| !fits(own, held))
+            {
+                *place = None;
+                dropped = true;
+            }
+            let stated = entry.held.get(own).and_then(Option::as_ref).map(|held| held.statement);
+            let equal = stated.map_or(0, |stated| entry.equal_to(stated).count());
+            if entry.told > equal {
+                (entry.told, entry.diverged) = (0, false);
+                dropped = true;
+            }
+            if entry.told >= quorum {
+                continue;
+            }
+            for (index, place) in entry.held.iter_mut().enumerate().filter(|(at, _)| *at != own) {
                 let Some(held) = place else { continue };
-                let own = index == context.own.index();
-                if !own && settled {
+                let checked = left > 0;
+                left = left.saturating_sub(1);
+                if checked && fits(index, held) {
                     continue;
                 }
-                if !own && left == 0 {
-                    *place = None;
-                    (entry.told, entry.diverged) = (0, false);
-                    continue;
-                }
-                left = left.saturating_sub(usize::from(!own));
-                let fits = held.replica.index() == index && held.statement.height == *height;
-                if !fits || held.verify(committee, verifier).is_err() {
-                    *place = None;
-                    (entry.told, entry.diverged) = (0, false);
-                    dropped = true;
-                }
+                *place = None;
+                (entry.told, entry.diverged) = (0, false);
+                dropped |= checked;
             }
         }
         dropped
@@ -316,6 +329,21 @@ mod tests {
         attestations.on_executed(attestation(9, 1).statement, context, &mut out);
         attestations.on_attestation(attestation(9, 2), context, &mut out);
         attestations
+    }
+
+    #[test]
+    fn a_full_check_believes_nothing_that_was_told_without_what_it_rests_on() {
+        let context = context(4);
+        let mut attestations = sound(&context);
+        let entry = attestations.entries.get_mut(&Height(9)).unwrap();
+        for place in entry.held.iter_mut().flatten() {
+            place.signature = Signature([1; 64]);
+        }
+        entry.told = 3;
+        assert!(attestations.drop_invalid(&context));
+        let entry = attestations.entries.get(&Height(9)).unwrap();
+        assert_eq!((entry.held.clone(), entry.told), (vec![None; 4], 0));
+        assert!(!attestations.drop_invalid(&context), "once is enough");
     }
 
     #[test]

@@ -108,6 +108,10 @@ async fn c_d03_a_replica_all_of_whose_files_are_damaged_among_foreign_ones_serve
     let load = Load::of(transactions());
     with_network(Path::new(DARUMA), FOUR, async |network| {
         let records = load.start(network)?.finish().await?;
+        // A start writes what was in the log to table files.
+        network.kill(2).await?;
+        network.restart(2).await?;
+        checks::all_hold(network, &records).await?;
         let [.., other, damaged] = network.replicas() else { bail!("too few replicas") };
         let (damaged, other) = (damaged.data.clone(), other.data.join("ledger"));
         let mut random = StdRng::seed_from_u64(3);

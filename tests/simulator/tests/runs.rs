@@ -152,7 +152,7 @@ fn seeds_that_once_failed_hold() {
     for seed in [29, 40] {
         holds(&Plan::chaos(seed));
     }
-    // Attestations that a fault of memory made were behind more good ones than are checked at once.
+    // A full check believed that a quorum had been told, and left the garbage that was to be that quorum.
     holds(&Plan::chaos(20_200_034).replicas(7));
     // Under the paper's views: votes that a restart brought back did not extend the tip before service; a
     // chain taken over was not shortened by what was committed out of service; a liar showed two views,
