@@ -55,12 +55,11 @@ impl Ledger {
         blocks: impl Iterator<Item = &'a CertifiedBlock>,
     ) -> Result<(), LedgerError> {
         for block in blocks {
-            let follows = block.block.header.parent == self.head().claim.hash
-                && block.certificate.height == self.head().claim.height.next();
-            if !follows || self.restoring.is_some() || !self.is_certified(block) {
-                break;
+            match self.execute(block) {
+                Ok(_) => {}
+                Err(refusal) if refusal.refuses_block() => break,
+                Err(failed) => return Err(failed),
             }
-            self.execute_verified(block)?;
         }
         Ok(())
     }

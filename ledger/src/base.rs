@@ -20,6 +20,11 @@ const fn key(height: Height) -> [u8; 8] {
 /// Sets the base, and the rows that a block of its height would have left.
 pub(crate) fn put_base(checkpoint: &Checkpoint, batch: &mut Batch) {
     batch.put(Column::Meta, BASE, codec::encode(checkpoint));
+    put_rows(checkpoint, batch);
+}
+
+/// Adds the rows that a block of its height would have left.
+pub(crate) fn put_rows(checkpoint: &Checkpoint, batch: &mut Batch) {
     for (column, key, row) in rows_of(checkpoint) {
         batch.put(column, key, row);
     }

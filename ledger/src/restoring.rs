@@ -12,7 +12,7 @@ use daruma_store::{Batch, Class, Column, HEAD, Head};
 use daruma_types::codec::{self, Decode, Encode};
 use daruma_types::{Checkpoint, Hash, HeadClaim};
 
-use crate::base::{BASE, put_base};
+use crate::base::{BASE, put_base, put_rows};
 use crate::ledger::HeadInfo;
 use crate::opening::{self, Depth};
 use crate::snapshot::{ChunkFault, Piece, StateChunk};
@@ -153,9 +153,7 @@ impl Ledger {
     /// Stands at the height of a snapshot on the own shelf, whose chunks are all in the store.
     pub(crate) fn stand_at(&self, checkpoint: &Checkpoint) -> Result<(), LedgerError> {
         let mut batch = Batch::default();
-        for (column, key, row) in crate::base::rows_of(checkpoint) {
-            batch.put(column, key, row);
-        }
+        put_rows(checkpoint, &mut batch);
         batch.put(Column::Meta, HEAD, codec::encode(&head_of(checkpoint)));
         self.store.mend(batch)?;
         Ok(())

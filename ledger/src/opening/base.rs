@@ -3,7 +3,7 @@
 use daruma_store::{Batch, Column};
 use daruma_types::{Checkpoint, Hash, Height, codec};
 
-use super::{Concerned, Found, MISSING, Opening, ROWS_AT_ONCE, Remedy, found};
+use super::{Concerned, Found, MISSING, Opening, Remedy, clear_from, found, key};
 use crate::LedgerError;
 use crate::base::{BASE, rows_of};
 use crate::restoring::{RESTORING, Restoring, head_info, put_piece};
@@ -184,15 +184,7 @@ impl Opening {
     fn forget_results_above(&self, height: Height) -> Result<(), LedgerError> {
         self.forget_index_above(height)?;
         for column in [Column::Receipts, Column::Statements] {
-            let mut from = height.next().0.to_be_bytes().to_vec();
-            loop {
-                let rows = self.store().rows(column, &from, ROWS_AT_ONCE)?;
-                let Some((last, _)) = rows.last() else { break };
-                from = super::after(last);
-                let mut batch = Batch::default();
-                rows.iter().for_each(|(key, _)| batch.delete(column, key.as_slice()));
-                self.store().mend(batch)?;
-            }
+            clear_from(self.store(), column, key(height.next()).to_vec())?;
         }
         Ok(())
     }

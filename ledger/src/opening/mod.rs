@@ -429,8 +429,12 @@ pub(crate) const fn may_be_kept(row: &[u8]) -> bool {
 
 /// Removes all rows of a table.
 pub(crate) fn clear(store: &dyn Store, column: Column) -> Result<(), LedgerError> {
+    clear_from(store, column, Vec::new())
+}
+
+/// Removes the rows of a table whose keys are `from` or above.
+fn clear_from(store: &dyn Store, column: Column, mut from: Vec<u8>) -> Result<(), LedgerError> {
     // Not from the first key each time: a store on disk passes over what was deleted one by one.
-    let mut from = Vec::new();
     loop {
         let rows = store.rows(column, &from, ROWS_AT_ONCE)?;
         let Some((last, _)) = rows.last() else { return Ok(()) };

@@ -125,6 +125,14 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// Removes a folder with all that is in it, if it is there.
+fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(_) | Ok(()) => Ok(()),
+    }
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -218,10 +226,7 @@ impl SnapshotShelf for FolderShelf {
     fn begin(&self, height: Height) -> Result<Box<dyn SnapshotWriter>, LedgerError> {
         let folder = self.folder.join(format!("{UNFINISHED}{:020}", height.0));
         let make = || -> io::Result<FolderWriter> {
-            match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) | Ok(()) => {}
-            }
+            remove_folder(&folder)?;
             fs::create_dir_all(&folder)?;
             let chunks = BufWriter::new(File::create(folder.join(CHUNKS))?);
             let index = BufWriter::new(File::create(folder.join(INDEX))?);
@@ -232,10 +237,7 @@ impl SnapshotShelf for FolderShelf {
     }
 
     fn remove(&self, height: Height) -> Result<(), LedgerError> {
-        match fs::remove_dir_all(self.of(height)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(height, error)),
-            Err(_) | Ok(()) => Ok(()),
-        }
+        remove_folder(&self.of(height)).map_err(|error| failed(height, error))
     }
 }
 
@@ -273,10 +275,7 @@ impl SnapshotWriter for FolderWriter {
             file.write_all(&encoded)?;
             file.sync_all()?;
             sync_folder(&self.folder)?;
-            match fs::remove_dir_all(&self.to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) | Ok(()) => {}
-            }
+            remove_folder(&self.to)?;
             fs::rename(&self.folder, &self.to)?;
             self.to.parent().map_or(Ok(()), sync_folder)
         };

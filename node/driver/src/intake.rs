@@ -48,45 +48,23 @@ pub(crate) struct SyncRoutes {
 impl SyncRoutes {
     /// Takes a message that needs no look by the door; gives back any other.
     fn take(&self, from: ReplicaId, message: Message) -> Option<Message> {
-        match message {
-            Message::SnapshotChunk { height, from: first, chunk: bytes } => {
-                let chunk = Chunk { sender: from, height, from: first, bytes };
-                if self.awaited.take(from) {
-                    // Asked for again, should the ledger have no room.
-                    let _full = self.ledger.try_send(LedgerWork::Chunk(chunk));
-                }
-                None
+        if let Message::SnapshotChunk { height, from: first, chunk: bytes } = message {
+            let chunk = Chunk { sender: from, height, from: first, bytes };
+            if self.awaited.take(from) {
+                // Asked for again, should the ledger have no room.
+                let _full = self.ledger.try_send(LedgerWork::Chunk(chunk));
             }
-            Message::SnapshotWant { height, from: first } => {
-                let serving = Serving::Chunk { to: from, height, from: first };
-                if self.waiting.begin(from) && self.servings.try_send(serving).is_err() {
-                    // The peer asks again.
-                    self.waiting.end(from);
-                }
-                None
-            }
-            other @ (Message::Token { .. }
-            | Message::TokenReturn { .. }
-            | Message::Summary(_)
-            | Message::Coordination(_)
-            | Message::Demand(_)
-            | Message::Leave(_)
-            | Message::Report(_)
-            | Message::Enter(_)
-            | Message::NewView(_)
-            | Message::PrePrepare(_)
-            | Message::Vote(_)
-            | Message::Certificate(_)
-            | Message::Want(_)
-            | Message::Lacks(_)
-            | Message::Body(_)
-            | Message::Fetch { .. }
-            | Message::Blocks(_)
-            | Message::Attestation(_)
-            | Message::StateCertificates(_)
-            | Message::Transactions(_)
-            | Message::SnapshotOffer(_)) => Some(other),
+            return None;
         }
+        if let Message::SnapshotWant { height, from: first } = message {
+            let serving = Serving::Chunk { to: from, height, from: first };
+            if self.waiting.begin(from) && self.servings.try_send(serving).is_err() {
+                // The peer asks again.
+                self.waiting.end(from);
+            }
+            return None;
+        }
+        Some(message)
     }
 }
 

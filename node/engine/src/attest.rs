@@ -47,18 +47,20 @@ impl Entry {
 
     /// Drops the attestations of this statement that are not what they say.
     fn drop_forged(&mut self, statement: Statement, height: Height, context: &Context) {
-        let (committee, verifier) = (&context.committee, context.verifier.as_ref());
         for (index, place) in self.held.iter_mut().enumerate() {
-            let forged = |held: &Attestation| {
-                held.replica.index() != index
-                    || held.statement.height != height
-                    || held.verify(committee, verifier).is_err()
-            };
+            let forged = |held: &Attestation| !is_true(held, index, height, context);
             if place.as_ref().is_some_and(|held| held.statement == statement && forged(held)) {
                 *place = None;
             }
         }
     }
+}
+
+/// Whether an attestation is what the replica at `index` signed for this height.
+fn is_true(held: &Attestation, index: usize, height: Height, context: &Context) -> bool {
+    held.replica.index() == index
+        && held.statement.height == height
+        && held.verify(&context.committee, context.verifier.as_ref()).is_ok()
 }
 
 /// State of the module.
@@ -266,14 +268,9 @@ impl Attestations {
         let mut dropped = false;
         let mut left = CHECKED_AT_ONCE;
         let quorum = context.thresholds().quorum();
-        let (committee, verifier) = (&context.committee, context.verifier.as_ref());
         let own = context.own.index();
         for (height, entry) in &mut self.entries {
-            let fits = |index: usize, held: &Attestation| {
-                held.replica.index() == index
-                    && held.statement.height == *height
-                    && held.verify(committee, verifier).is_ok()
-            };
+            let fits = |index, held: &Attestation| is_true(held, index, *height, context);
             // The own one first: what was told rests on it, and whether others still count on what was told.
             if let Some(place) = entry.held.get_mut(own)
                 && place.as_ref().is_some_and(|held| !fits(own, held))

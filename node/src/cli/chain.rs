@@ -91,7 +91,7 @@ impl Arguments {
                 show(&spec, arguments.json);
             }
             Self::Check { file, json } => {
-                let spec = read(&file, &Registry::built_in().names().into_iter().collect())?;
+                let spec = read_built_in(&file)?;
                 check_automaton(&spec)?;
                 show(&spec, json);
             }
@@ -133,9 +133,14 @@ pub(crate) fn read(path: &Path, known: &KnownAutomata) -> Result<ChainSpec, CliE
     ChainSpec::parse(&text, known).map_err(|error| named(error.to_string()))
 }
 
+/// Reads a chain.toml whose automaton is one that this program has.
+pub(crate) fn read_built_in(path: &Path) -> Result<ChainSpec, CliError> {
+    read(path, &Registry::built_in().names().into_iter().collect())
+}
+
 /// Reads a chain.toml, and makes its automaton.
 pub(crate) fn with_automaton(path: &Path) -> Result<(ChainSpec, Arc<dyn DynAutomaton>), CliError> {
-    let spec = read(path, &Registry::built_in().names().into_iter().collect())?;
+    let spec = read_built_in(path)?;
     let automaton = spec.automaton();
     let built = Registry::built_in().build(&automaton.name, &automaton.parameters_json());
     let built = built.map_err(CliError::bad_input)?;

@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use daruma_node::config::NodeConfig;
 use daruma_node::doctor::{Diagnosis, Examination, Weight, examine};
 use daruma_rpc_api::{Health, NodeApiClient, NodeStatus};
 use daruma_rpc_client::Connection;
 use serde_json::json;
 
-use super::error::with_causes;
-use super::{CliError, block_on, chain, output};
+use super::{CliError, block_on, chain, node_file, output};
 
 /// How long a node may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -39,9 +37,7 @@ impl Arguments {
     pub(crate) fn execute(self) -> Result<(), CliError> {
         let (spec, _) = chain::with_automaton(&self.chain)?;
         let path = self.config_file()?;
-        let mut config = NodeConfig::read(&path).map_err(|error| {
-            CliError::bad_input(format!("{}: {}", path.display(), with_causes(&error)))
-        })?;
+        let mut config = node_file::read(&path)?;
         if let Some(data) = self.data {
             config.data_dir = data;
         }

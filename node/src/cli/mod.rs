@@ -8,6 +8,7 @@ mod doctor;
 mod error;
 mod heal_log;
 mod keys;
+mod node_file;
 mod operations;
 mod output;
 mod query;

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use daruma_host::Registry;
 use daruma_node::Node;
-use daruma_node::config::{LogConfig, NodeConfig};
+use daruma_node::config::LogConfig;
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::begin_again::{Lives, begin_again};
 use super::error::with_causes;
 use super::stop::Stop;
-use super::{CliError, block_on, chain, output};
+use super::{CliError, block_on, chain, node_file, output};
 
 /// How long a replica may take to stop before the process ends without it. What it promised is on
 /// disk already.
@@ -41,19 +40,16 @@ impl Arguments {
         self,
         log: impl Fn(LogConfig) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
-        let named = |error: &dyn std::error::Error| {
-            CliError::bad_input(format!("{}: {}", self.config.display(), with_causes(error)))
-        };
-        let config = NodeConfig::read(&self.config).map_err(|error| named(&error))?;
+        let config = node_file::read(&self.config)?;
         log(config.log)?;
-        let spec = chain::read(&self.chain, &Registry::built_in().names().into_iter().collect())?;
+        let spec = chain::read_built_in(&self.chain)?;
         let name = config.name.clone();
         let lives = Lives::told();
         let mut node = Node::builder(spec, config);
         if let Some(lives) = &lives {
             node = node.began_again(lives.why.clone());
         }
-        let node = node.build().map_err(|error| named(&error))?;
+        let node = node.build().map_err(|error| node_file::refused(&self.config, &error))?;
         let begun = Instant::now();
         block_on(async move {
             let mut stop = Stop::new(self.exit_with_parent)?;

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use daruma_host::Registry;
 use daruma_node::config::NodeConfig;
 use daruma_node::{Node, snapshots};
 use daruma_types::Height;
 use serde_json::json;
 
 use super::error::with_causes;
-use super::{CliError, block_on, chain, output};
+use super::{CliError, block_on, chain, node_file, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Arguments {
@@ -50,11 +49,6 @@ pub(crate) struct Files {
     json: bool,
 }
 
-fn config(file: &std::path::Path) -> Result<NodeConfig, CliError> {
-    let named = |error| CliError::bad_input(format!("{}: {}", file.display(), with_causes(&error)));
-    NodeConfig::read(file).map_err(named)
-}
-
 fn failed(error: &dyn std::error::Error) -> CliError {
     CliError::failed(with_causes(error))
 }
@@ -63,19 +57,17 @@ impl Arguments {
     pub(crate) fn execute(self) -> Result<(), CliError> {
         match self {
             Self::Create(files) => create(&files),
-            Self::List { config: file, json } => list(&config(&file)?, json),
+            Self::List { config: file, json } => list(&node_file::read(&file)?, json),
             Self::Verify { files, height } => verify(&files, height.map(Height)),
         }
     }
 }
 
 fn create(files: &Files) -> Result<(), CliError> {
-    let config = config(&files.config)?;
-    let spec = chain::read(&files.chain, &Registry::built_in().names().into_iter().collect())?;
+    let config = node_file::read(&files.config)?;
+    let spec = chain::read_built_in(&files.chain)?;
     let node = Node::builder(spec, config);
-    let node = node.build().map_err(|error| {
-        CliError::bad_input(format!("{}: {}", files.config.display(), with_causes(&error)))
-    })?;
+    let node = node.build().map_err(|error| node_file::refused(&files.config, &error))?;
     let height = block_on(async { node.create_snapshot().await.map_err(|error| failed(&error)) })?;
     if files.json {
         output::json(&json!({ "height": height.0 }));
@@ -104,8 +96,8 @@ fn list(config: &NodeConfig, json: bool) -> Result<(), CliError> {
 }
 
 fn verify(files: &Files, height: Option<Height>) -> Result<(), CliError> {
-    let config = config(&files.config)?;
-    let spec = chain::read(&files.chain, &Registry::built_in().names().into_iter().collect())?;
+    let config = node_file::read(&files.config)?;
+    let spec = chain::read_built_in(&files.chain)?;
     let heights = match height {
         Some(height) => vec![height],
         None => {

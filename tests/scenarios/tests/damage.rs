@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use daruma_scenarios::clients::Load;
-use daruma_scenarios::{Options, checks, one_at_a_time, transactions, with_network};
+use daruma_scenarios::clients::{Load, Record};
+use daruma_scenarios::{DevNetwork, Options, checks, one_at_a_time, transactions, with_network};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -64,19 +64,25 @@ fn files(folder: &Path, (_, begin, end): (&str, &str, &str)) -> Result<Vec<PathB
     Ok(files)
 }
 
+/// Confirms transactions until there are table files; gives what was confirmed, the data folder of the last
+/// replica, and the files of the one before it.
+async fn with_tables(network: &mut DevNetwork) -> Result<(Vec<Record>, PathBuf, PathBuf)> {
+    let records = Load::of(transactions()).start(network)?.finish().await?;
+    // A start writes what was in the log to table files.
+    network.kill(2).await?;
+    network.restart(2).await?;
+    checks::all_hold(network, &records).await?;
+    let [.., other, last] = network.replicas() else { bail!("too few replicas") };
+    Ok((records, last.data.clone(), other.data.join("ledger")))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn c_d03_c_d04_a_replica_with_damaged_files_serves_again_with_the_state_of_the_others()
 -> Result<()> {
     let _turn = one_at_a_time().await;
-    let load = Load::of(transactions());
     with_network(Path::new(DARUMA), FOUR, async |network| {
-        let records = load.start(network)?.finish().await?;
-        // A start writes what was in the log to table files.
-        network.kill(2).await?;
-        network.restart(2).await?;
-        checks::all_hold(network, &records).await?;
-        let [.., other, damaged] = network.replicas() else { bail!("too few replicas") };
-        let (damaged, other) = (damaged.data.join("ledger"), other.data.join("ledger"));
+        let (records, data, other) = with_tables(network).await?;
+        let damaged = data.join("ledger");
         println!("{:20} {:20} {:>8}", "files", "damage", "ms");
         for kind in KINDS {
             for (name, damage) in DAMAGES {
@@ -105,15 +111,8 @@ const ROUNDS: usize = 4;
 async fn c_d03_a_replica_all_of_whose_files_are_damaged_among_foreign_ones_serves_again()
 -> Result<()> {
     let _turn = one_at_a_time().await;
-    let load = Load::of(transactions());
     with_network(Path::new(DARUMA), FOUR, async |network| {
-        let records = load.start(network)?.finish().await?;
-        // A start writes what was in the log to table files.
-        network.kill(2).await?;
-        network.restart(2).await?;
-        checks::all_hold(network, &records).await?;
-        let [.., other, damaged] = network.replicas() else { bail!("too few replicas") };
-        let (damaged, other) = (damaged.data.clone(), other.data.join("ledger"));
+        let (records, damaged, other) = with_tables(network).await?;
         let mut random = StdRng::seed_from_u64(3);
         for round in 0..ROUNDS {
             network.kill(3).await?;

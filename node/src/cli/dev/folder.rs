@@ -99,7 +99,7 @@ impl NetworkFolder {
     }
 
     fn read(path: &Path, chain: PathBuf) -> Result<Self, CliError> {
-        let spec = chain::read(&chain, &Registry::built_in().names().into_iter().collect())?;
+        let spec = chain::read_built_in(&chain)?;
         let replica = |replica: &ReplicaSpec| {
             let folder = path.join(&replica.name);
             let config_path = folder.join("node.toml");
